@@ -1,0 +1,95 @@
+# What a chapter's CMakeLists.txt is made of. A chapter lists its sources and what it links:
+#
+#   add_chapter_dialect(ch11_ops TD inc/ch11/TransformerOps.td DIALECT transformer)
+#   add_chapter_library(ch11_dialect SOURCES src/dialect.cpp LINK ch1_core DEPENDS ch11_ops)
+#   add_chapter(11 attention SOURCES src/bindings.cpp LINK ch11_graph)
+#   add_chapter_opt(ch11-opt SOURCES tools/ch11-opt.cpp LINK ch11_dialect)
+
+# A header inc/chN/Foo.h of any chapter is included as "chN/Foo.h".
+file(GLOB COURSE_INCLUDE_DIRS CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/ch.*/inc")
+include_directories(${COURSE_INCLUDE_DIRS})
+
+# One precompiled header for all targets. It pays with clang (2-5 s a file instead of
+# 5-21 s) and not with g++. Users must compile with the donor's flags, so every target here
+# links pybind11's headers and none defines a macro of its own.
+option(COURSE_PCH "share one precompiled header" ON)
+if(COURSE_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  file(WRITE "${CMAKE_BINARY_DIR}/pch.cpp" "// owner of the precompiled header\n")
+  add_library(course_pch OBJECT "${CMAKE_BINARY_DIR}/pch.cpp")
+  target_link_libraries(course_pch PRIVATE MLIR LLVM pybind11::module)
+  target_precompile_headers(course_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch.h")
+endif()
+
+function(_course_target target)
+  target_link_libraries(${target} PRIVATE pybind11::module)
+  set_target_properties(${target} PROPERTIES DEFINE_SYMBOL "")
+  if(TARGET course_pch)
+    target_precompile_headers(${target} REUSE_FROM course_pch)
+  endif()
+endfunction()
+
+# add_chapter_library(name SOURCES … [LINK …] [DEPENDS …]): a static library that this
+# chapter and later ones link.
+function(add_chapter_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_link_libraries(${name} PUBLIC ${arg_LINK} MLIR LLVM)
+  target_include_directories(${name} PUBLIC "${CMAKE_CURRENT_BINARY_DIR}")
+  if(arg_DEPENDS)
+    add_dependencies(${name} ${arg_DEPENDS})
+  endif()
+  _course_target(${name})
+endfunction()
+
+# add_chapter_dialect(name TD inc/chN/Foo.td [DIALECT d]): mlir-tblgen writes
+# chN/Foo.{h,cpp}.inc with the ops and, given DIALECT, chN/FooDialect.{h,cpp}.inc.
+function(add_chapter_dialect name)
+  cmake_parse_arguments(arg "" "TD;DIALECT" "" ${ARGN})
+  get_filename_component(stem "${arg_TD}" NAME_WE)
+  get_filename_component(folder "${arg_TD}" DIRECTORY)
+  get_filename_component(chapter "${folder}" NAME)
+  file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/${chapter}")
+  set(LLVM_TARGET_DEFINITIONS "${arg_TD}")
+  mlir_tablegen(${chapter}/${stem}.h.inc -gen-op-decls)
+  mlir_tablegen(${chapter}/${stem}.cpp.inc -gen-op-defs)
+  if(arg_DIALECT)
+    mlir_tablegen(${chapter}/${stem}Dialect.h.inc -gen-dialect-decls -dialect=${arg_DIALECT})
+    mlir_tablegen(${chapter}/${stem}Dialect.cpp.inc -gen-dialect-defs -dialect=${arg_DIALECT})
+  endif()
+  add_public_tablegen_target(${name})
+endfunction()
+
+# add_chapter(number slug SOURCES … [LINK …] [PYTHON files or folders …]): the extension
+# chN_slug, its second name chN, and the Python files that belong to it.
+function(add_chapter number slug)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK;PYTHON" ${ARGN})
+  set(target ch${number})
+  set(module ch${number}_${slug})
+  pybind11_add_module(${target} MODULE NO_EXTRAS ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE ${arg_LINK} MLIR LLVM)
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME ${module}
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  _course_target(${target})
+
+  set(alias ${target})
+  configure_file("${CMAKE_SOURCE_DIR}/cmake/alias.py.in" "${CMAKE_CURRENT_BINARY_DIR}/${alias}.py" @ONLY)
+
+  install(TARGETS ${target} DESTINATION . COMPONENT python)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${alias}.py" DESTINATION . COMPONENT python)
+  foreach(path IN LISTS arg_PYTHON)
+    if(IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/${path}")
+      install(DIRECTORY "${path}" DESTINATION . COMPONENT python PATTERN "__pycache__" EXCLUDE)
+    else()
+      install(FILES "${path}" DESTINATION . COMPONENT python)
+    endif()
+  endforeach()
+endfunction()
+
+# add_chapter_opt(name SOURCES … LINK …): an mlir-opt with this chapter's dialect and passes.
+function(add_chapter_opt name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LINK} MLIR LLVM)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  _course_target(${name})
+endfunction()
