@@ -5,10 +5,6 @@
 #   add_chapter(11 attention SOURCES src/bindings.cpp LINK ch11_graph)
 #   add_chapter_opt(ch11-opt SOURCES tools/ch11-opt.cpp LINK ch11_dialect)
 
-# A header inc/chN/Foo.h of any chapter is included as "chN/Foo.h".
-file(GLOB COURSE_INCLUDE_DIRS CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/ch.*/inc")
-include_directories(${COURSE_INCLUDE_DIRS})
-
 # One precompiled header for all targets. It pays with clang (2-5 s a file instead of
 # 5-21 s) and not with g++. Users must compile with the donor's flags, so every target here
 # links pybind11's headers and none defines a macro of its own.
@@ -20,7 +16,9 @@ if(COURSE_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_precompile_headers(course_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/pch.h")
 endif()
 
+# A header inc/chN/Foo.h is included as "chN/Foo.h", in its chapter and where its library is linked.
 function(_course_target target)
+  target_include_directories(${target} PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/inc" "${CMAKE_CURRENT_BINARY_DIR}")
   target_link_libraries(${target} PRIVATE pybind11::module)
   set_target_properties(${target} PROPERTIES DEFINE_SYMBOL "")
   if(TARGET course_pch)
@@ -34,7 +32,6 @@ function(add_chapter_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC ${arg_LINK} MLIR LLVM)
-  target_include_directories(${name} PUBLIC "${CMAKE_CURRENT_BINARY_DIR}")
   if(arg_DEPENDS)
     add_dependencies(${name} ${arg_DEPENDS})
   endif()
@@ -50,11 +47,13 @@ function(add_chapter_dialect name)
   get_filename_component(chapter "${folder}" NAME)
   file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/${chapter}")
   set(LLVM_TARGET_DEFINITIONS "${arg_TD}")
-  mlir_tablegen(${chapter}/${stem}.h.inc -gen-op-decls)
-  mlir_tablegen(${chapter}/${stem}.cpp.inc -gen-op-defs)
+  file(GLOB folders "${CMAKE_SOURCE_DIR}/ch.*/inc") # a .td may include another chapter's
+  list(TRANSFORM folders PREPEND "-I")
+  mlir_tablegen(${chapter}/${stem}.h.inc -gen-op-decls ${folders})
+  mlir_tablegen(${chapter}/${stem}.cpp.inc -gen-op-defs ${folders})
   if(arg_DIALECT)
-    mlir_tablegen(${chapter}/${stem}Dialect.h.inc -gen-dialect-decls -dialect=${arg_DIALECT})
-    mlir_tablegen(${chapter}/${stem}Dialect.cpp.inc -gen-dialect-defs -dialect=${arg_DIALECT})
+    mlir_tablegen(${chapter}/${stem}Dialect.h.inc -gen-dialect-decls -dialect=${arg_DIALECT} ${folders})
+    mlir_tablegen(${chapter}/${stem}Dialect.cpp.inc -gen-dialect-defs -dialect=${arg_DIALECT} ${folders})
   endif()
   add_public_tablegen_target(${name})
 endfunction()

@@ -1,0 +1,21 @@
+// Gemm.h - this chapter's one function, from IR to machine code.
+#pragma once
+
+#include "ch1/Pipeline.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace ch1 {
+
+/// C[8,16] = A[8,32] x B[32,16], fixed when the function is compiled.
+inline constexpr int64_t kM = 8, kK = 32, kN = 16;
+
+/// A context with the dialects of this chapter and their way to LLVM IR.
+std::unique_ptr<mlir::MLIRContext> makeContext();
+
+/// The module with the function @gemm, as linalg on memrefs (ir.cpp).
+mlir::OwningOpRef<mlir::ModuleOp> buildGemm(mlir::MLIRContext *context);
+
+/// The passes from linalg to the llvm dialect (lowering.cpp).
+void buildLowering(mlir::PassManager &passes);
+
+} // namespace ch1

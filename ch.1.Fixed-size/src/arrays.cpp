@@ -1,0 +1,85 @@
+// arrays.cpp - NumPy arrays, checked and described for compiled functions.
+#include "ch1/Arrays.h"
+#include "ch1/Diagnostics.h"
+
+namespace py = pybind11;
+using llvm::ArrayRef;
+
+namespace ch1 {
+
+std::string shapeText(ArrayRef<int64_t> shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") +
+            (shape[i] == kAnySize ? "any" : std::to_string(shape[i]));
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+llvm::SmallVector<int64_t> shapeOf(const py::array &array) {
+  return llvm::SmallVector<int64_t>(array.shape(),
+                                    array.shape() + array.ndim());
+}
+
+py::array checkArray(py::handle object, const std::string &name,
+                     const std::string &dtype) {
+  if (!py::isinstance<py::array>(object))
+    throw py::type_error(
+        name + ": expected a NumPy array of " + dtype + ", got " +
+        py::type::of(object).attr("__name__").cast<std::string>());
+  auto array = py::reinterpret_borrow<py::array>(object);
+  // dtype.str is like '<f4': kind, size and byte order in one.
+  auto text = [](const py::dtype &d) {
+    return d.attr("str").cast<std::string>();
+  };
+  if (text(array.dtype()) != text(py::dtype(dtype)))
+    throw py::type_error(name + ": expected an array of " + dtype +
+                         ", got one of " +
+                         py::str(array.dtype()).cast<std::string>());
+  return array;
+}
+
+// [check]
+py::array checkArray(py::handle object, const std::string &name,
+                     const std::string &dtype, ArrayRef<int64_t> shape) {
+  py::array array = checkArray(object, name, dtype);
+  bool matches = array.ndim() == static_cast<py::ssize_t>(shape.size());
+  for (size_t i = 0; matches && i < shape.size(); ++i)
+    matches = shape[i] == kAnySize || array.shape(i) == shape[i];
+  if (!matches)
+    throw py::value_error(name + ": expected shape " + shapeText(shape) +
+                          ", got " + shapeText(shapeOf(array)));
+  return array;
+}
+// [/check]
+
+py::array contiguous(const py::array &array) {
+  return py::module_::import("numpy")
+      .attr("require")(array, py::none(), py::make_tuple("C", "A"))
+      .cast<py::array>();
+}
+
+Descriptor::Descriptor(const py::array &array) {
+  auto data = reinterpret_cast<int64_t>(array.data());
+  words = {data, data, /*offset=*/0};
+  words.insert(words.end(), array.shape(), array.shape() + array.ndim());
+  for (py::ssize_t i = 0; i < array.ndim(); ++i)
+    words.push_back(array.strides(i) / array.itemsize());
+}
+
+Descriptor::Descriptor(void *data, ArrayRef<int64_t> sizes) {
+  auto address = reinterpret_cast<int64_t>(data);
+  words = {address, address, /*offset=*/0};
+  words.insert(words.end(), sizes.begin(), sizes.end());
+  words.resize(3 + 2 * sizes.size());
+  int64_t stride = 1;
+  for (size_t i = sizes.size(); i-- > 0; stride *= sizes[i])
+    words[3 + sizes.size() + i] = stride;
+}
+
+void bindCompileError(py::module_ &m) {
+  // Local: each extension has its own C++ class, and translates only that.
+  py::register_local_exception<CompileError>(m, "CompileError",
+                                             PyExc_RuntimeError);
+}
+
+} // namespace ch1

@@ -1,0 +1,141 @@
+// jit.cpp - a module of the llvm dialect, compiled for this machine and
+// callable.
+//
+//   llvm dialect --translate--> LLVM IR --optimize--> LLVM IR --codegen-->
+//   address
+//
+// ExecutionEngine does all three. llvmIR() and assembly() stop after the second
+// and the third and print what is there; they go the same way with the same
+// target machine, so what they show is what runs.
+#include "ch1/Jit.h"
+#include "ch1/Diagnostics.h"
+
+#include "mlir/ExecutionEngine/ExecutionEngine.h"
+#include "mlir/ExecutionEngine/OptUtils.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include <mutex>
+
+using namespace mlir;
+
+namespace ch1 {
+
+/// Takes the value out of an Expected, or throws what LLVM has to say.
+template <typename T>
+static T take(llvm::Expected<T> expected, const std::string &what) {
+  if (!expected)
+    throw CompileError(what + ": " + llvm::toString(expected.takeError()));
+  return std::move(*expected);
+}
+
+// [target-machine]
+static std::unique_ptr<llvm::TargetMachine>
+hostTargetMachine(const JitOptions &options) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+  });
+  // detectHost() asks the processor for its name and features (AVX-512 or not).
+  auto builder = take(llvm::orc::JITTargetMachineBuilder::detectHost(),
+                      "the host's processor is unknown to LLVM");
+  builder.setCodeGenOptLevel(
+      static_cast<llvm::CodeGenOptLevel>(options.optLevel));
+  return take(builder.createTargetMachine(), "no target machine for the host");
+}
+// [/target-machine]
+
+// [create]
+Jit::Jit(ModuleOp module, const JitOptions &options) {
+  DiagnosticCollector diagnostics(module.getContext());
+  std::unique_ptr<llvm::TargetMachine> machine = hostTargetMachine(options);
+
+  // The engine keeps only a reference to this callable: it must outlive
+  // create().
+  auto optimize = makeOptimizingTransformer(options.optLevel, /*sizeLevel=*/0,
+                                            machine.get());
+  SmallVector<StringRef> libraries(options.sharedLibraries.begin(),
+                                   options.sharedLibraries.end());
+  ExecutionEngineOptions engineOptions;
+  engineOptions.transformer = optimize;
+  engineOptions.jitCodeGenOptLevel =
+      static_cast<llvm::CodeGenOptLevel>(options.optLevel);
+  engineOptions.sharedLibPaths = libraries;
+  engineOptions.enableObjectDump = false;
+  engineOptions.enableGDBNotificationListener = false;
+  engineOptions.enablePerfNotificationListener = false;
+  auto created =
+      ExecutionEngine::create(module, engineOptions, std::move(machine));
+  if (!created)
+    diagnostics.raise("the module was not compiled: " +
+                      llvm::toString(created.takeError()));
+  engine = std::move(*created);
+}
+// [/create]
+
+Jit::~Jit() = default;
+
+void *Jit::lookup(StringRef function) const {
+  return take(engine->lookup(function),
+              "no compiled function '" + function.str() + "'");
+}
+
+void Jit::invoke(StringRef function, MutableArrayRef<void *> arguments) const {
+  if (llvm::Error error = engine->invokePacked(function, arguments))
+    throw CompileError("the call of '" + function.str() +
+                       "' failed: " + llvm::toString(std::move(error)));
+}
+
+namespace {
+
+/// A module on its way to assembly: LLVM IR, optimized for the host.
+struct HostModule {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> module;
+
+  HostModule(ModuleOp source, const JitOptions &options)
+      : machine(hostTargetMachine(options)) {
+    DiagnosticCollector diagnostics(source.getContext());
+    module = translateModuleToLLVMIR(source, context);
+    if (!module)
+      diagnostics.raise("the module has no translation to LLVM IR");
+    module->setDataLayout(machine->createDataLayout());
+    module->setTargetTriple(machine->getTargetTriple());
+    auto optimize =
+        makeOptimizingTransformer(options.optLevel, 0, machine.get());
+    if (llvm::Error error = optimize(module.get()))
+      throw CompileError("LLVM's optimizer failed: " +
+                         llvm::toString(std::move(error)));
+  }
+};
+
+} // namespace
+
+std::string llvmIR(ModuleOp module, const JitOptions &options) {
+  HostModule host(module, options);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  host.module->print(os, nullptr);
+  return text;
+}
+
+std::string assembly(ModuleOp module, const JitOptions &options) {
+  HostModule host(module, options);
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream os(text);
+  llvm::legacy::PassManager codegen;
+  if (host.machine->addPassesToEmitFile(codegen, os, nullptr,
+                                        llvm::CodeGenFileType::AssemblyFile))
+    throw CompileError("LLVM cannot print assembly for this host");
+  codegen.run(*host.module);
+  return text.str().str();
+}
+
+} // namespace ch1
