@@ -89,6 +89,6 @@ function(add_chapter_opt name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE ${arg_LINK} MLIR LLVM)
+  # No precompiled header: an executable is compiled with -fPIE, the header's owner with -fPIC.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
-  _course_target(${name})
 endfunction()
