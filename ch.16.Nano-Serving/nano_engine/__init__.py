@@ -1,0 +1,26 @@
+"""A small LLM serving engine: continuous batching over a paged KV cache.
+
+    from nano_engine import NanoServingEngine, SamplingParams
+
+    engine = NanoServingEngine.from_pretrained()          # the bundled model
+    results = engine.generate(["To be, or"], SamplingParams(max_tokens=50))
+
+A request's way through the files, one noun each:
+
+    engine.py             checks and tokenizes a prompt                       -> Request
+    request_pool.py       keeps it, first waiting, then running with its pages
+    prefill_manager.py    admits it, and cuts its prompt with chunked_prefill.py
+    decode_manager.py     continues it a token at a time, and says when it ends
+    batch.py              makes one flat list of tokens of all that run        -> Batch
+    executor.py           gives the batch to ch.14's compiled step             -> logits
+    sampling.py           picks a token from a row of logits
+    continuous_batcher.py does these in turn: one tick
+"""
+
+from .engine import NanoServingEngine
+from .executor import ModelConfig
+from .request import Request, RequestState
+from .request_pool import QueueFull
+from .sampling import SamplingParams
+
+__all__ = ["ModelConfig", "NanoServingEngine", "QueueFull", "Request", "RequestState", "SamplingParams"]

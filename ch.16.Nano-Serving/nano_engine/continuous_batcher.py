@@ -1,0 +1,71 @@
+"""One tick of the engine: choose, run, read the result.
+
+Requests join and leave between any two ticks; nobody waits for a batch to be full or to be over. A tick
+costs at most max(max_chunk_size, max_batch_size) tokens. It is not thread-safe: the engine calls it under
+its lock.
+"""
+
+import numpy as np
+
+from .batch import Batch, Chunk
+from .decode_manager import DecodeManager
+from .executor import ModelExecutor
+from .prefill_manager import PrefillManager
+from .request_pool import RequestPool
+from .sampling import NonFiniteLogits, sample
+
+
+class ContinuousBatcher:
+    def __init__(
+        self, requests: RequestPool, prefills: PrefillManager, decodes: DecodeManager, executor: ModelExecutor
+    ):
+        self.requests = requests
+        self.prefills = prefills
+        self.decodes = decodes
+        self.executor = executor
+        self.num_steps = 0
+
+    # [step]
+    def step(self) -> list[Chunk]:
+        """Advances the running requests; returns what was read, and [] if there was nothing to do."""
+        self.prefills.admit()
+        chunks = self.decodes.schedule()
+        chunks += self.prefills.schedule(num_decodes=len(chunks))
+        if not chunks:
+            return []
+
+        batch = Batch.build(chunks, self.requests.kv_pool.page_size)
+        try:
+            logits = self.executor.run(batch)
+        except BaseException as failure:
+            self._fail(batch, failure)
+            if not isinstance(failure, Exception):  # Ctrl-C and the like are the caller's
+                raise
+            return chunks
+
+        self.num_steps += 1
+        self._read(batch, logits)
+        return chunks
+
+    # [/step]
+
+    # [read]
+    def _read(self, batch: Batch, logits: np.ndarray) -> None:
+        """Marks what is in the cache now, and chooses a token for each request that has reached its end."""
+        for request, _, stop in batch.chunks:
+            request.num_computed_tokens = stop
+        for request, row in zip(batch.sampled, logits, strict=True):
+            try:
+                token = sample(row, request.params, request.seed, position=request.num_tokens)
+            except NonFiniteLogits as failure:
+                self.requests.finish(request, "error", str(failure))
+            else:
+                self.decodes.accept(request, token)
+
+    # [/read]
+
+    def _fail(self, batch: Batch, failure: BaseException) -> None:
+        """The step raised: its requests end, their pages go back, all others go on."""
+        sentence = f"the model's step failed: {type(failure).__name__}: {failure}"
+        for chunk in batch.chunks:
+            self.requests.finish(chunk.request, "error", sentence)
