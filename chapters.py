@@ -1,4 +1,5 @@
-"""Where the chapters' modules are, for tests and scripts that run from the source tree.
+"""The chapters of this tree, for tests and scripts that run from it: where their modules and tools are,
+and what test_jit.py and show.py of every chapter have in common.
 
 `import chapters` puts three kinds of folders on sys.path, so that `import ch1_fixed_size`, `import ch1` and
 `import nano_engine` work without an installation:
@@ -10,10 +11,13 @@
 COURSE_BUILD_DIR names another build folder than build/x64-release.
 """
 
+import functools
 import os
 import pathlib
 import re
+import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("COURSE_BUILD_DIR", ROOT / "build" / "x64-release"))
@@ -32,6 +36,71 @@ def source_folders() -> list[pathlib.Path]:
 def build_folder(source: pathlib.Path) -> pathlib.Path:
     """Where the chapter's extension is built."""
     return BUILD / source.name
+
+
+@functools.cache
+def llvm_prefix() -> pathlib.Path:
+    """Where the LLVM lies that the build tree was configured with, e.g. /usr/lib/llvm-22."""
+    cache = BUILD / "CMakeCache.txt"
+    if not cache.is_file():
+        sys.exit(
+            f"{BUILD} is no build tree. Run `cmake --preset x64-release` in the root of the course first."
+        )
+    return pathlib.Path(re.search(r"^MLIR_DIR:\w+=(.*)$", cache.read_text(), re.M).group(1)).parents[2]
+
+
+@functools.cache
+def llvm_major() -> int:
+    """21 or 22."""
+    config = (llvm_prefix() / "lib" / "cmake" / "llvm" / "LLVMConfigVersion.cmake").read_text()
+    return int(re.search(r'PACKAGE_VERSION "(\d+)', config).group(1))
+
+
+def environment() -> dict[str, str]:
+    """os.environ for a command of a lesson: the chapters importable, and this Python's programs, LLVM's
+    (mlir-opt, FileCheck, not) and the chapters' own tools on PATH."""
+    folders = [f for source in source_folders() for f in (source, build_folder(source))]
+    tools = [pathlib.Path(sys.executable).parent, llvm_prefix() / "bin", *map(build_folder, source_folders())]
+    return os.environ | {
+        "PATH": os.pathsep.join([*map(str, tools), os.environ.get("PATH", "")]),
+        "PYTHONPATH": os.pathsep.join(map(str, [*folders, ROOT])),
+        "COURSE_BUILD_DIR": str(BUILD),
+    }
+
+
+def filecheck(text: str, checks: str, *options: str) -> None:
+    """Asserts that `text` (some IR) passes LLVM's FileCheck with the CHECK lines in `checks`."""
+    with tempfile.NamedTemporaryFile("w", suffix=".check") as file:
+        file.write(checks)
+        file.flush()
+        command = [str(llvm_prefix() / "bin" / "FileCheck"), "--dump-input=fail", *options, file.name]
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def show(module, *arguments) -> int:
+    """A chapter's show.py: prints what the command line names (ir, stages, llvm_ir, assembly) of
+    `module`, each made with `arguments`. `stages NAME …` prints only the stages so named."""
+    what, *names = sys.argv[1:] or ["help"]
+    if what == "stages":
+        stages = module.stages(*arguments)
+        known = [name for name, _ in stages]
+        if unknown := [name for name in names if name not in known]:
+            print(f"No stage {unknown[0]!r}. There are: {', '.join(known)}.", file=sys.stderr)
+            return 2
+        for name, text in stages:
+            if names and name not in names:
+                continue
+            print(f"// -----// {name} //----- //\n{text.strip()}")
+    elif what == "passes":
+        for name, _ in module.stages(*arguments):
+            print(name)
+    elif what in ("ir", "llvm_ir", "assembly"):
+        print(getattr(module, what)(*arguments).strip())
+    else:
+        print("usage: show.py ir | passes | stages [NAME …] | llvm_ir | assembly", file=sys.stderr)
+        return 2
+    return 0
 
 
 def run_tests(test_file: str) -> int:
