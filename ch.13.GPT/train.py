@@ -253,8 +253,8 @@ def parse_arguments(arguments):
     add(
         "--checkpoint",
         type=path,
-        default="build/train.pt",
-        help="where the training stands; it goes on from there",
+        default=f"{build}/train.pt",
+        help="where training stands; it goes on from it",
     )
     add("--restart", action="store_true", help="begin anew though there is a checkpoint")
     add("--title", default="A small GPT-2", help="first line of the model's README.md")
