@@ -1,0 +1,125 @@
+"""What the chapter's tests share: a small model that says varied things, its tokenizer, and engines on it."""
+
+import functools
+import os
+import pathlib
+
+import numpy as np
+import tokenizers
+from reference_step import ReferenceGPT2
+
+import ch13_weights
+from nano_engine import NanoServingEngine, Request
+
+CONFIG = ch13_weights.GPT2Config(vocab_size=307, n_layer=2, n_head=3, n_embd=24, n_positions=40)
+TEXT = "To be, or not to be, that is the question: être ou ne pas être, 生きるべきか死ぬべきか 🙂🙃 " * 4
+
+
+@functools.cache
+def weights() -> ch13_weights.GPT2Weights:
+    """Random weights, with layers loud enough that the answer is not the last token over and over."""
+    model = ch13_weights.GPT2Weights.random(CONFIG, seed=3)
+    for name, tensor in model.tensors.items():
+        if name.endswith("c_proj.weight"):
+            tensor *= 4
+    return ch13_weights.GPT2Weights(CONFIG, model.tensors, tokenizer())
+
+
+@functools.cache
+def tokenizer() -> tokenizers.Tokenizer:
+    """A byte-level BPE as GPT-2's: 256 bytes, some merges, one special token. The model has a few rows more."""
+    bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
+    bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator([TEXT], trainer)
+    return bpe
+
+
+@functools.cache
+def model(kind: str, page_size: int):
+    """ "compiled" is ch.14's step, "reference" the one in NumPy."""
+    if kind == "reference":
+        return ReferenceGPT2(weights(), page_size)
+    import ch14_gpt_optimized as gpt
+
+    return gpt.GPT2(weights(), page_size=page_size)
+
+
+def engine(kind: str, page_size: int = 4, wrap=lambda model: model, **options) -> NanoServingEngine:
+    """An engine on the small model; `wrap` may put something between the two."""
+    return NanoServingEngine(
+        CONFIG, weights(), page_size=page_size, model=wrap(model(kind, page_size)), **options
+    )
+
+
+def require_all_back(served: NanoServingEngine) -> None:
+    """Nothing waits, nothing runs, and every page is free."""
+    served.check_integrity()
+    stats = served.get_stats()
+    assert stats["num_free_pages"] == stats["num_total_pages"]
+    assert stats["num_waiting_requests"] == stats["num_running_requests"] == 0
+
+
+def run_all(served: NanoServingEngine, requests: list[Request], max_steps: int = 10_000) -> int:
+    """Steps until all requests have ended, checking the accounts after each step; returns the steps taken."""
+    for num_steps in range(max_steps):
+        served.check_integrity()
+        if all(request.is_finished for request in requests):
+            return num_steps
+        served.step()
+    raise AssertionError(f"not finished after {max_steps} steps: {requests}")
+
+
+class Recorder:
+    """A model that passes everything on, and keeps the logits of every wanted row by its sequence's tokens.
+
+    The key is what the row depends on: the tokens from position 0 to its own. Two rows of the same key must
+    have the same bits, whatever else was in their batches.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.page_size = model.page_size
+        self.token_of_slot: dict[int, int] = {}
+        self.rows: dict[tuple[int, ...], list[bytes]] = {}
+
+    def step(self, tokens, positions, slots, sequences, page_tables, logit_rows, k_cache, v_cache):
+        logits = self.model.step(
+            tokens, positions, slots, sequences, page_tables, logit_rows, k_cache, v_cache
+        )
+        self.token_of_slot |= zip(slots.tolist(), tokens.tolist())
+        for row, t in zip(logits, logit_rows):
+            table = page_tables[sequences[t]]
+            prefix = [
+                table[p // self.page_size] * self.page_size + p % self.page_size
+                for p in range(positions[t] + 1)
+            ]
+            key = tuple(self.token_of_slot[slot] for slot in prefix)
+            self.rows.setdefault(key, []).append(row.tobytes())
+        return logits
+
+    def require_equal_bits(self) -> int:
+        """Every key has one value; returns how many rows were compared with another."""
+        for key, values in self.rows.items():
+            assert len(set(values)) == 1, f"the logits after {list(key)} differ between batches"
+        return sum(len(values) - 1 for values in self.rows.values())
+
+
+def recorded(kind: str, page_size: int = 4) -> Recorder:
+    return Recorder(model(kind, page_size))
+
+
+def random_prompts(num: int, max_tokens: int, seed: int = 0) -> list[list[int]]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, CONFIG.vocab_size, rng.integers(1, max_tokens + 1)).tolist() for _ in range(num)]
+
+
+def rss_bytes() -> int:
+    """Memory of this process that is in use now."""
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
