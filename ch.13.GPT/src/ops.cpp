@@ -1,0 +1,124 @@
+//===- ops.cpp - the ops of this chapter, as functions of expressions -----===//
+//
+//   embedding, columns, causalMask, maskedSoftmax, rope    one op each
+//   gptAttention, gptBlock, gptForward                     built from ops
+//
+// The last three are no ops of the dialect: a GPT block is the block of ch.12
+// with a causal attention that knows positions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ch13/Ops.h"
+#include "ch11/Ops.h"
+#include "ch12/Ops.h"
+
+#include <cmath>
+#include <stdexcept>
+
+using llvm::ArrayRef;
+
+namespace ch13 {
+
+static std::string number(int64_t n) { return std::to_string(n); }
+
+// [embedding]
+Tensor embedding(const Tensor &ids, const Tensor &table) {
+  ch11::expectShape(ids, "ids", {ch1::kAnySize});
+  ch11::expectShape(table, "table", {ch1::kAnySize, ch1::kAnySize});
+  int64_t rows = table.shape()[0];
+  auto values = ids->data.unchecked<int32_t, 1>();
+  for (pybind11::ssize_t t = 0; t < values.shape(0); ++t)
+    if (values(t) < 0 || values(t) >= rows)
+      throw std::invalid_argument(
+          "ids: expected ids from 0 to " + number(rows - 1) +
+          ", the rows of table, got " + number(values(t)) + " at position " +
+          number(t));
+  return ch11::makeNode("transformer.embedding", {table, ids}, {},
+                        {ids.shape()[0], table.shape()[1]});
+}
+// [/embedding]
+
+Tensor columns(const Tensor &t, int64_t first, int64_t count) {
+  ch11::expectShape(t, "t", {ch1::kAnySize, ch1::kAnySize});
+  int64_t width = t.shape()[1];
+  if (first < 0 || first > width)
+    throw std::invalid_argument("first: expected 0 to " + number(width) +
+                                ", got " + number(first));
+  if (count < 1 || count > width - first)
+    throw std::invalid_argument("count: expected 1 to " +
+                                number(width - first) + ", got " +
+                                number(count));
+  return ch11::makeNode("transformer.columns", {t},
+                        {{"first", first}, {"count", count}},
+                        {t.shape()[0], count});
+}
+
+Tensor causalMask(int64_t size) {
+  if (size < 0)
+    throw std::invalid_argument("T: expected at least 0, got " + number(size));
+  return ch11::makeNode("transformer.causal_mask", {}, {}, {size, size});
+}
+
+Tensor maskedSoftmax(const Tensor &x, const Tensor &mask) {
+  if (x.rank() != 2 && x.rank() != 3)
+    throw std::invalid_argument("x: expected rank 2 or 3, got shape " +
+                                ch1::shapeText(x.shape()));
+  ch11::expectShape(mask, "mask", x.shape().take_back(2));
+  return ch11::makeNode("transformer.masked_softmax", {x, mask}, {},
+                        ch11::Shape(x.shape().begin(), x.shape().end()));
+}
+
+Tensor rope(const Tensor &x, float base, int64_t numHeads) {
+  ch11::expectShape(x, "x", {ch1::kAnySize, ch1::kAnySize});
+  if (numHeads < 1)
+    throw std::invalid_argument("num_heads: expected at least 1, got " +
+                                number(numHeads));
+  int64_t width = x.shape()[1];
+  if (numHeads > width / 2 || width % (2 * numHeads) != 0)
+    throw std::invalid_argument(
+        "x: expected an even number of columns for each of num_heads = " +
+        number(numHeads) + " heads, got shape " + ch1::shapeText(x.shape()));
+  if (!std::isfinite(base) || base <= 0)
+    throw std::invalid_argument("base: expected a positive number, got " +
+                                std::to_string(base));
+  return ch11::makeNode("transformer.rope", {x},
+                        {{"num_heads", numHeads}, {"base", base}},
+                        ch11::Shape(x.shape().begin(), x.shape().end()));
+}
+
+//===----------------------------------------------------------------------===//
+// A GPT, built from ops
+//===----------------------------------------------------------------------===//
+
+// [gpt-attention]
+Tensor gptAttention(const Tensor &x, const AttentionWeights &w,
+                    int64_t numHeads) {
+  Tensor q = rope(ch12::linear(x, w.wq, w.bq), 10000.0f, numHeads);
+  Tensor k = rope(ch12::linear(x, w.wk, w.bk), 10000.0f, numHeads);
+  Tensor v = ch12::linear(x, w.wv, w.bv);
+  Tensor mixed = ch11::attention(q, k, v, numHeads, /*causal=*/true);
+  return ch12::linear(mixed, w.wo, w.bo);
+}
+// [/gpt-attention]
+
+// [gpt-block]
+Tensor gptBlock(const Tensor &x, const BlockWeights &w, int64_t numHeads) {
+  Tensor seen = gptAttention(ch12::layerNorm(x, w.gamma1, w.beta1), w.attention,
+                             numHeads);
+  Tensor y = ch11::add(x, seen);
+  Tensor thought =
+      ch12::ffn(ch12::layerNorm(y, w.gamma2, w.beta2), w.w1, w.b1, w.w2, w.b2);
+  return ch11::add(y, thought);
+}
+
+Tensor gptForward(const Tensor &ids, const Tensor &table,
+                  ArrayRef<BlockWeights> layers, const Tensor &finalGamma,
+                  const Tensor &finalBeta, int64_t numHeads) {
+  Tensor x = embedding(ids, table);
+  for (const BlockWeights &layer : layers)
+    x = gptBlock(x, layer, numHeads);
+  return ch12::layerNorm(x, finalGamma, finalBeta);
+}
+// [/gpt-block]
+
+} // namespace ch13
