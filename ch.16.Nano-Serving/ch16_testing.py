@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 import tokenizers
-from reference_step import ReferenceGPT2
 
 import ch13_weights
+from ch16_reference import ReferenceGPT2
 from nano_engine import NanoServingEngine, Request
 
 CONFIG = ch13_weights.GPT2Config(vocab_size=307, n_layer=2, n_head=3, n_embd=24, n_positions=40)

@@ -222,7 +222,8 @@ def test_a_stream_that_is_left_gives_its_pages_back():
         next(stream)
     assert stream.request.finish_reason == "abort"
     require_all_back(served)
-    assert stream.request.output_text is None and len("".join(stream)) >= 0, "it can still be read to its end"
+    list(stream)  # what was written before can still be read
+    assert stream.request.output_text == tokenizer().decode(stream.request.output_tokens)
 
     dropped = served.stream("To be", SamplingParams(max_tokens=30))
     next(dropped)

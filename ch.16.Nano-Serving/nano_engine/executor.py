@@ -1,7 +1,7 @@
 """The call into compiled code: a batch goes in, rows of logits come out.
 
 It owns the model and the two cache arrays' views, and knows nothing of requests beyond the batch. The model
-is anything with the `step` of ch.14; `reference_step.py` beside this package is the same in NumPy.
+is anything with the `step` of ch.14; `ch16_reference.py` beside this package is the same in NumPy.
 """
 
 import dataclasses

@@ -1,0 +1,135 @@
+"""The command line, as a person meets it: text on stdout, one line of figures on stderr, sentences for mistakes."""
+
+import functools
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import chapters
+
+from ch16_testing import CONFIG, engine, tokenizer, weights
+from nano_engine import SamplingParams
+
+FIGURES = re.compile(
+    r"(\d+) tokens, [\d.]+ tokens/s, first token after [\d.]+ ms, ended by (\w+)(?:, seed (\d+))?\n$"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> pathlib.Path:
+    """The small model in Hugging Face's format."""
+    folder = tmp_path_factory.mktemp("model")
+    names = ("vocab_size", "n_layer", "n_head", "n_embd", "n_positions")
+    config = {"model_type": "gpt2", **{name: getattr(CONFIG, name) for name in names}}
+    (folder / "config.json").write_text(json.dumps(config))
+    safetensors.numpy.save_file(
+        {name: np.ascontiguousarray(tensor) for name, tensor in weights().tensors.items()},
+        folder / "model.safetensors",
+    )
+    tokenizer().save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUTF8": "1"}
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "nano_engine", *map(str, arguments)]
+
+
+def run(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*arguments), env=environment(), capture_output=True, encoding="utf-8", errors="replace"
+    )
+
+
+def test_complete_writes_the_text_and_a_line_of_figures(folder):
+    arguments = ("complete", "To be", "--model", folder, "--max-tokens", 20, "--top-k", 50)
+    result = run(*arguments, "--seed", 5)
+    assert result.returncode == 0, result.stderr
+    params = SamplingParams(max_tokens=20, temperature=0.8, top_k=50, seed=5)
+    (expected,) = engine("compiled", page_size=16).generate(["To be"], params)
+    assert result.stdout == "To be" + expected.output_text + "\n"
+    assert FIGURES.fullmatch(result.stderr).groups() == ("20", "length", "5")
+
+    unseeded = run(*arguments)
+    seed = FIGURES.fullmatch(unseeded.stderr)[3]
+    assert run(*arguments, "--seed", seed).stdout == unseeded.stdout
+
+
+def test_greedy_needs_no_seed(folder):
+    result = run("complete", "To be", "--model", folder, "--max-tokens", 3, "--temperature", 0)
+    assert FIGURES.fullmatch(result.stderr).groups() == ("3", "length", None)
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (("To be", "--max-tokens", 0), "error: max_tokens must be at least 1, got 0"),
+        (("To be", "--temperature", "nan"), "error: temperature must be a finite number, got nan"),
+        (("",), "error: prompt is empty: expected at least one token"),
+        (("x " * 50,), "error: prompt has .* tokens; the model reads at most 40"),
+        (("To be", "--model", "/nowhere/at/all"), "error: .*/nowhere/at/all"),
+    ],
+)
+def test_mistakes_are_a_sentence_without_a_traceback(folder, arguments, sentence):
+    result = run("complete", *arguments, *(() if "--model" in arguments else ("--model", folder)))
+    assert result.returncode == 2 and result.stdout == ""
+    assert re.match(sentence, result.stderr) and "Traceback" not in result.stderr
+
+
+def test_ctrl_c_ends_the_answer_with_the_figures_so_far(folder):
+    """A pipe that nobody reads holds 64 KiB, far more than this model writes: the signal comes in the middle."""
+    slow = "import time, nano_engine.engine as e; step = e.NanoServingEngine._step\n"
+    slow += "e.NanoServingEngine._step = lambda self: (time.sleep(0.2), step(self))[1]\n"
+    slow += "import sys, nano_engine.__main__ as m; sys.exit(m.main(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", slow, "complete", "To be", "--model", folder, "--ignore-eos"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    begin = process.stdout.read(len("To be") + 1)  # the prompt, and some of the answer
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert begin.startswith(b"To be") and out.endswith(b"\n")
+    num_tokens, reason, _ = FIGURES.fullmatch(err.decode()).groups()
+    assert 0 < int(num_tokens) < 35 and reason == "abort"
+
+
+def test_a_reader_that_leaves_is_no_error(folder):
+    line = " ".join(command("complete", "'To be'", "--model", folder, "--seed", 1)) + " | head -c 3"
+    result = subprocess.run(line, shell=True, env=environment(), capture_output=True, text=True)
+    assert result.stdout == "To " and "Traceback" not in result.stderr and "Exception" not in result.stderr
+
+
+def test_help_says_what_there_is():
+    assert "complete" in run("--help").stdout
+    options = run("complete", "--help").stdout
+    for option in (
+        "--max-tokens",
+        "--temperature",
+        "--top-k",
+        "--top-p",
+        "--seed",
+        "--model",
+        "--ignore-eos",
+    ):
+        assert option in options
+    assert run().returncode == 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(chapters.run_tests(__file__))
