@@ -4,4 +4,4 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import chapters  # noqa: E402, F401
+import chapters  # noqa: F401

@@ -58,6 +58,13 @@ function(add_chapter_dialect name)
   add_public_tablegen_target(${name})
 endfunction()
 
+# `pip install -e .` copies no Python file: a .pth file names the folders they are in, so that an edit counts at once.
+if(SKBUILD_STATE STREQUAL "editable")
+  set(COURSE_PTH "${CMAKE_BINARY_DIR}/mlir_course_sources.pth")
+  file(WRITE "${COURSE_PTH}" "")
+  install(FILES "${COURSE_PTH}" DESTINATION . COMPONENT python)
+endif()
+
 # add_chapter(number slug SOURCES … [LINK …] [PYTHON files or folders …]): the extension
 # chN_slug, its second name chN, and the Python files that belong to it.
 function(add_chapter number slug)
@@ -75,6 +82,10 @@ function(add_chapter number slug)
 
   install(TARGETS ${target} DESTINATION . COMPONENT python)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${alias}.py" DESTINATION . COMPONENT python)
+  if(COURSE_PTH AND arg_PYTHON)
+    file(APPEND "${COURSE_PTH}" "${CMAKE_CURRENT_SOURCE_DIR}\n")
+    return()
+  endif()
   foreach(path IN LISTS arg_PYTHON)
     if(IS_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/${path}")
       install(DIRECTORY "${path}" DESTINATION . COMPONENT python PATTERN "__pycache__" EXCLUDE)
