@@ -1,0 +1,37 @@
+// CompiledStep.h - @step as machine code, shared by all models of one shape.
+#pragma once
+
+#include "ch14/Step.h"
+#include "llvm/ADT/ArrayRef.h"
+#include <memory>
+
+namespace ch14 {
+
+class CompiledStep {
+public:
+  /// The step for this shape: compiled the first time it is asked for, then shared.
+  /// Threads that ask for the same shape at once compile it once. Throws
+  /// ch1::CompileError.
+  static std::shared_ptr<const CompiledStep> get(const StepShape &shape);
+
+  explicit CompiledStep(const StepShape &shape);
+
+  /// Calls @step with the descriptors of all its arguments, in order.
+  void call(llvm::ArrayRef<void *> descriptors) const;
+
+  double compileSeconds() const { return seconds; }
+
+private:
+  std::unique_ptr<ch1::Jit> jit;
+  double seconds;
+};
+
+/// The module lowered to the llvm dialect, for inspection.
+struct LoweredStep {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  ch1::Stages stages;
+  explicit LoweredStep(const StepShape &shape, bool recordStages = false);
+};
+
+} // namespace ch14

@@ -1,0 +1,78 @@
+// Kernels.h - how the step's ops become loops over vectors.
+//
+// Every kernel is written in terms of a few words: a loop, a row of vectors, a
+// sum over the lanes of a vector. kernels.cpp defines these; a kernel_*.cpp file
+// uses them for one family of ops.
+#pragma once
+
+#include "ch14/Step.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace ch14 {
+
+using Values = llvm::SmallVector<mlir::Value>;
+
+/// An ImplicitLocOpBuilder with the vocabulary of this chapter's kernels.
+class KernelBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  KernelBuilder(mlir::Location loc, mlir::PatternRewriter &rewriter, Tile tile)
+      : ImplicitLocOpBuilder(loc, rewriter), tile(tile) {}
+
+  const Tile tile;
+
+  mlir::Value index(int64_t value);
+  mlir::Value f32(double value);
+  mlir::Value dim(mlir::Value memref, int64_t i);
+
+  /// The element of an i32 buffer at `indices`, as an index.
+  mlir::Value loadIndex(mlir::Value memref, mlir::ValueRange indices);
+
+  mlir::Value add(mlir::Value a, mlir::Value b);          // index
+  mlir::Value mul(mlir::Value a, int64_t b);              // index
+  mlir::Value floorDiv(mlir::Value a, int64_t b);         // index, a >= 0
+  mlir::Value rem(mlir::Value a, int64_t b);              // index, a >= 0
+
+  using Body = llvm::function_ref<void(mlir::Value iv)>;
+  using CarryBody = llvm::function_ref<Values(mlir::Value iv, mlir::ValueRange)>;
+  /// for (iv = lower; iv < upper; iv += step) body(iv)
+  void loop(mlir::Value lower, mlir::Value upper, int64_t step, Body body);
+  /// The same with values carried from one iteration to the next.
+  Values loop(mlir::Value lower, mlir::Value upper, int64_t step,
+              mlir::ValueRange carried, CarryBody body);
+
+  mlir::VectorType vector(int64_t lanes);
+  mlir::Value splat(mlir::Value scalar, int64_t lanes);
+  mlir::Value load(mlir::Value memref, mlir::ValueRange indices, int64_t lanes);
+  void store(mlir::Value vector, mlir::Value memref, mlir::ValueRange indices);
+  mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
+
+  /// All lanes combined, by halving: the same tree for every row.
+  mlir::Value reduce(
+      mlir::Value vector,
+      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+  mlir::Value sum(mlir::Value vector);
+  mlir::Value maximum(mlir::Value vector);
+  mlir::Value max(mlir::Value a, mlir::Value b);
+
+  /// Runs over `count` columns in vectors: a loop over whole vectors, then one
+  /// narrower vector for the rest. `body(first column, lanes)`.
+  void columns(int64_t count,
+               llvm::function_ref<void(mlir::Value, int64_t lanes)> body);
+  /// The same, adding up a scalar: body gives the vector that adds to the sum.
+  mlir::Value
+  sumColumns(int64_t count,
+             llvm::function_ref<mlir::Value(mlir::Value, int64_t lanes)> body);
+};
+
+/// GELU, tanh form: 0.5 v (1 + tanh(sqrt(2/pi) (v + 0.044715 v^3))).
+mlir::Value gelu(KernelBuilder &b, mlir::Value v);
+
+void populateLinearKernel(mlir::RewritePatternSet &patterns, Tile tile);
+void populateNormKernel(mlir::RewritePatternSet &patterns, Tile tile);
+void populateCacheKernels(mlir::RewritePatternSet &patterns, Tile tile);
+void populateAttentionKernel(mlir::RewritePatternSet &patterns, Tile tile);
+
+} // namespace ch14

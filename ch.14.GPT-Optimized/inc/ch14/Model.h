@@ -1,0 +1,50 @@
+// Model.h - weights bound to a compiled step, and the memory a call works in.
+#pragma once
+
+#include "ch14/CompiledStep.h"
+#include <mutex>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <vector>
+
+namespace ch14 {
+
+/// A new float32 array of zeros, aligned to 64 bytes, in huge pages where it is large.
+pybind11::array alignedZeros(const std::vector<int64_t> &shape);
+
+/// One GPT-2: its weights, checked once, and the compiled step for its shape.
+class Model {
+public:
+  /// `weights` maps the names of weightShapes() to float32 arrays in C order.
+  Model(const StepShape &shape, const pybind11::dict &weights);
+
+  /// See the docstring in bindings.cpp.
+  pybind11::array step(const pybind11::object &tokens,
+                       const pybind11::object &positions,
+                       const pybind11::object &slots,
+                       const pybind11::object &sequences,
+                       const pybind11::object &pageTables,
+                       const pybind11::object &logitRows,
+                       const pybind11::object &kCache,
+                       const pybind11::object &vCache);
+
+  ~Model();
+
+  double compileSeconds() const { return compiled->compileSeconds(); }
+  int64_t numLayers() const { return layers; }
+  const StepShape shape;
+
+private:
+  struct Scratch;
+  /// Takes a scratch with room for `rows` tokens; calls at the same time get
+  /// different ones.
+  std::unique_ptr<Scratch> takeScratch(int64_t rows);
+
+  int64_t layers = 0;
+  std::vector<pybind11::array> weights; // in the order of Weight
+  std::shared_ptr<const CompiledStep> compiled;
+  std::mutex lock;
+  std::vector<std::unique_ptr<Scratch>> idle;
+};
+
+} // namespace ch14

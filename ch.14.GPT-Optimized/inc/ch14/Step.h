@@ -1,0 +1,87 @@
+// Step.h - one inference step: its shape, its IR, its lowering, its call.
+#pragma once
+
+#include "ch1/Jit.h"
+#include "ch1/Pipeline.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <cstdint>
+
+namespace ch14 {
+
+// [tile]
+/// What one pass of the product kernel keeps in registers: `rows` x `panel`
+/// numbers, in vectors of `lanes`.
+struct Tile {
+  int64_t lanes;
+  int64_t rows; // a power of two
+  int64_t panel;
+  const char *reason;
+};
+
+/// Asks the host's processor and chooses. AVX-512 has 32 registers of 16 floats:
+/// 8 x 32 takes 16 of them and leaves room for operands. AVX2 has 16 of 8.
+Tile hostTile();
+// [/tile]
+
+/// What a compiled step depends on. Not in it, and so free at run time: number of
+/// layers, tokens, sequences and pages.
+struct StepShape {
+  int64_t vocabulary, positions, width, heads, inner, pageSize;
+  float epsilon;
+  Tile tile = hostTile();
+
+  int64_t headSize() const { return width / heads; }
+  /// `columns` in whole panels, and as many columns as these have.
+  int64_t panels(int64_t columns) const {
+    return (columns + tile.panel - 1) / tile.panel;
+  }
+  int64_t padded(int64_t columns) const { return panels(columns) * tile.panel; }
+};
+
+/// A context with everything that the step passes through.
+std::unique_ptr<mlir::MLIRContext> makeContext();
+
+/// The module with @step (ir.cpp). Arguments, in this order; `?` is free:
+///   tokens ?, positions ?, slots ?, sequences ?, tables ?x?, rows ?      i32
+///   the weights of `Weight`, in its order                               f32
+///   keys ?x?xHxHDxPS, values ?x?xHxPSxHD                                 f32
+///   scratch: x, h, qkv, mix, inner; result: logits                      f32
+mlir::OwningOpRef<mlir::ModuleOp> buildStep(mlir::MLIRContext *context,
+                                            const StepShape &shape);
+
+/// ch14-expand-kernels: the step's ops become loops over vectors.
+std::unique_ptr<mlir::Pass> createExpandKernelsPass(Tile tile = hostTile());
+void registerPasses();
+
+/// From the step's ops to the llvm dialect (lowering.cpp).
+void buildPipeline(mlir::OpPassManager &passes, Tile tile = hostTile());
+
+/// The weights as the step takes them. L: layers, P(n): panels of n columns.
+enum Weight {
+  kTable, // [P(V), D, nr]    token embedding and head
+  kWpe,   // [positions, D]
+  kNorm1Gamma, // [L, D]
+  kNorm1Beta,
+  kQkv, // [L, P(3D), D, nr]
+  kQkvBias,
+  kOut, // [L, P(D), D, nr]
+  kOutBias,
+  kNorm2Gamma,
+  kNorm2Beta,
+  kUp, // [L, P(F), D, nr]
+  kUpBias,
+  kDown, // [L, P(D), F, nr]
+  kDownBias,
+  kFinalGamma, // [D]
+  kFinalBeta,
+  kNumWeights
+};
+
+/// Name and shape of each weight; -1 for the number of layers.
+struct WeightShape {
+  const char *name;
+  llvm::SmallVector<int64_t> sizes;
+};
+llvm::SmallVector<WeightShape> weightShapes(const StepShape &shape);
+
+} // namespace ch14

@@ -1,0 +1,146 @@
+//===- StepOps.td - the ops of one inference step --------------------------===//
+//
+// ch.11 to ch.13 compute on tensors: every op makes a new value. A step of
+// inference is different: weights and the KV cache live across calls, the cache is
+// written in place, and the caller owns all memory. So these ops of the dialect
+// `transformer` read and write buffers, one row for each token of a flat batch.
+//
+//   T   tokens in the batch, of any number of sequences (dynamic)
+//   nr  width of a weight panel: what one register tile computes
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef CH14_STEP_OPS_TD
+#define CH14_STEP_OPS_TD
+
+include "ch11/TransformerBase.td"
+
+// Buffers may be views with any strides; only the sizes matter to the verifiers.
+class Rows<list<Type> types> : MemRefRankOf<types, [2]>;
+def Step_Rows : Rows<[F32]>;
+def Step_Vector : MemRefRankOf<[F32], [1]>;
+def Step_Panels : MemRefRankOf<[F32], [3]>;
+def Step_Cache : MemRefRankOf<[F32], [4]>;
+def Step_Indices : MemRefRankOf<[I32], [1]>;
+def Step_Table : MemRefRankOf<[I32], [2]>;
+
+// [linear]
+def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
+  let summary = "rows times packed weights, with an epilogue";
+  let description = [{
+    `out[t, n] = epilogue(sum over k of x[t, k] * w[k, n])`, the weights packed in
+    panels: `w[k, n]` is `weight[n / nr, k, n % nr]`. A row's sum runs over k from
+    first to last, whatever the number of rows. The epilogue adds the bias, then
+    applies `gelu` (tanh form), then adds what `out` held (`accumulate`).
+
+    ```mlir
+    transformer.rows_linear %x, %w bias %b into %out {gelu}
+        : memref<?x64xf32>, memref<8x64x32xf32>, memref<256xf32>, memref<?x256xf32>
+    ```
+  }];
+  let arguments = (ins Arg<Step_Rows, "x [T, >= K]", [MemRead]>:$x,
+                       Arg<Step_Panels, "[N / nr, K, nr]", [MemRead]>:$weight,
+                       Arg<Optional<Step_Vector>, "[N]", [MemRead]>:$bias,
+                       Arg<Step_Rows, "[T, N]", [MemRead, MemWrite]>:$out,
+                       UnitAttr:$gelu, UnitAttr:$accumulate);
+  let assemblyFormat = [{
+    $x `,` $weight (`bias` $bias^)? `into` $out attr-dict
+    `:` type($x) `,` type($weight) (`,` type($bias)^)? `,` type($out)
+  }];
+  let hasVerifier = 1;
+}
+// [/linear]
+
+def Transformer_RowsNormOp : Transformer_Op<"rows_norm"> {
+  let summary = "layer norm of every row";
+  let description = [{
+    `out[t] = (x[t] - mean) / sqrt(variance + epsilon) * gamma + beta` over the
+    first D columns, D being the size of gamma. Further columns are left alone.
+  }];
+  let arguments = (ins Arg<Step_Rows, "[T, >= D]", [MemRead]>:$x,
+                       Arg<Step_Vector, "[D]", [MemRead]>:$gamma,
+                       Arg<Step_Vector, "[D]", [MemRead]>:$beta,
+                       Arg<Step_Rows, "[T, >= D]", [MemWrite]>:$out,
+                       F32Attr:$epsilon);
+  let assemblyFormat = [{
+    $x `,` $gamma `,` $beta `into` $out attr-dict
+    `:` type($x) `,` type($gamma) `,` type($beta) `,` type($out)
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_RowsEmbedOp : Transformer_Op<"rows_embed"> {
+  let summary = "token embedding plus position embedding";
+  let description = [{
+    `out[t] = table[tokens[t]] + wpe[positions[t]]`. The table is the packed one of
+    the language-model head (rows_linear), read across its panels, so that a
+    tied table is in memory once.
+  }];
+  let arguments = (ins Arg<Step_Indices, "[T]", [MemRead]>:$tokens,
+                       Arg<Step_Indices, "[T]", [MemRead]>:$positions,
+                       Arg<Step_Panels, "[V / nr, D, nr]", [MemRead]>:$table,
+                       Arg<Step_Rows, "[positions, D]", [MemRead]>:$wpe,
+                       Arg<Step_Rows, "[T, >= D]", [MemWrite]>:$out);
+  let assemblyFormat = [{
+    $tokens `,` $positions `,` $table `,` $wpe `into` $out attr-dict
+    `:` type($tokens) `,` type($positions) `,` type($table) `,` type($wpe) `,` type($out)
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_RowsGatherOp : Transformer_Op<"rows_gather"> {
+  let summary = "some rows, in the order asked for";
+  let description = [{ `out[r, :] = x[rows[r], :]` }];
+  let arguments = (ins Arg<Step_Rows, "[T, N]", [MemRead]>:$x,
+                       Arg<Step_Indices, "[R]", [MemRead]>:$rows,
+                       Arg<Step_Rows, "[R, N]", [MemWrite]>:$out);
+  let assemblyFormat = [{
+    $x `at` $rows `into` $out attr-dict `:` type($x) `,` type($rows) `,` type($out)
+  }];
+  let hasVerifier = 1;
+}
+
+// [paged]
+def Transformer_PagedStoreOp : Transformer_Op<"paged_store"> {
+  let summary = "write the keys and values of the batch into the cache";
+  let description = [{
+    Row t of `qkv` holds a query, a key and a value of H * head_dim numbers each.
+    The key and the value go to slot `slots[t]`, that is page `slot / page_size`,
+    place `slot % page_size`. Keys are stored transposed, so that one vector holds
+    the same coordinate of all keys of a page.
+  }];
+  let arguments = (ins Arg<Step_Rows, "[T, >= 3 * H * head_dim]", [MemRead]>:$qkv,
+                       Arg<Step_Indices, "[T]", [MemRead]>:$slots,
+                       Arg<Step_Cache, "[pages, H, head_dim, page_size]", [MemWrite]>:$keys,
+                       Arg<Step_Cache, "[pages, H, page_size, head_dim]", [MemWrite]>:$values);
+  let assemblyFormat = [{
+    $qkv `,` $slots `into` $keys `,` $values attr-dict
+    `:` type($qkv) `,` type($slots) `,` type($keys) `,` type($values)
+  }];
+  let hasVerifier = 1;
+}
+
+def Transformer_PagedAttentionOp : Transformer_Op<"paged_attention"> {
+  let summary = "causal attention of every row over its sequence's pages";
+  let description = [{
+    Row t attends to positions 0 to `positions[t]` of sequence `sequences[t]`, whose
+    p-th page is `tables[sequences[t], p]`. Pages are visited in order with an online
+    softmax, so what a row computes depends on its own sequence alone.
+  }];
+  let arguments = (ins Arg<Step_Rows, "[T, >= H * head_dim]", [MemRead]>:$qkv,
+                       Arg<Step_Indices, "[T]", [MemRead]>:$positions,
+                       Arg<Step_Indices, "[T]", [MemRead]>:$sequences,
+                       Arg<Step_Table, "[S, pages of a sequence]", [MemRead]>:$tables,
+                       Arg<Step_Cache, "[pages, H, head_dim, page_size]", [MemRead]>:$keys,
+                       Arg<Step_Cache, "[pages, H, page_size, head_dim]", [MemRead]>:$values,
+                       Arg<Step_Rows, "[T, >= H * head_dim]", [MemWrite]>:$out);
+  let assemblyFormat = [{
+    $qkv `,` $positions `,` $sequences `,` $tables `,` $keys `,` $values `into` $out attr-dict
+    `:` type($qkv) `,` type($positions) `,` type($sequences) `,` type($tables) `,` type($keys) `,`
+    type($values) `,` type($out)
+  }];
+  let hasVerifier = 1;
+}
+// [/paged]
+
+#endif // CH14_STEP_OPS_TD

@@ -1,0 +1,149 @@
+// bindings.cpp - the Python module ch14_gpt_optimized.
+#include "ch1/Arrays.h"
+#include "ch14/Model.h"
+#include <pybind11/stl.h>
+
+namespace py = pybind11;
+
+namespace ch14 {
+
+namespace {
+
+StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
+                    int64_t heads, int64_t inner, int64_t pageSize,
+                    float epsilon) {
+  StepShape shape;
+  shape.vocabulary = vocabulary;
+  shape.positions = positions;
+  shape.width = width;
+  shape.heads = heads;
+  shape.inner = inner;
+  shape.pageSize = pageSize;
+  shape.epsilon = epsilon;
+  return shape;
+}
+
+/// Defines m.name(vocabulary=…, …) = function(shape); the defaults are those of the
+/// bundled model.
+template <typename Function>
+void bindInspection(py::module_ &m, const char *name, Function function,
+                    const char *doc) {
+  m.def(
+      name,
+      [function](int64_t vocabulary, int64_t positions, int64_t width,
+                 int64_t heads, int64_t inner, int64_t pageSize) {
+        return function(makeShape(vocabulary, positions, width, heads, inner,
+                                  pageSize, 1e-5f));
+      },
+      py::arg("vocabulary") = 1024, py::arg("positions") = 1024,
+      py::arg("width") = 256, py::arg("heads") = 4, py::arg("inner") = 1024,
+      py::arg("page_size") = 16, doc);
+}
+
+} // namespace
+
+} // namespace ch14
+
+PYBIND11_MODULE(ch14_gpt_optimized, m) {
+  using namespace ch14;
+  m.doc() = "Chapter 14: GPT-2 inference by one compiled step over a paged KV "
+            "cache.";
+  py::module_::import("sys").attr("modules")["ch14_gpt_optimized"] = m;
+  ch1::bindCompileError(m);
+
+  bindInspection(
+      m, "ir",
+      [](const StepShape &shape) {
+        auto context = makeContext();
+        return ch1::print(*buildStep(context.get(), shape));
+      },
+      "The step as it is built, for a GPT-2 of this shape.");
+  bindInspection(
+      m, "stages",
+      [](const StepShape &shape) {
+        std::vector<std::pair<std::string, std::string>> result;
+        for (ch1::Stage &stage : LoweredStep(shape, true).stages)
+          result.emplace_back(std::move(stage.pass), std::move(stage.ir));
+        return result;
+      },
+      "[(pass name, IR after it)], the first being (\"input\", ir()).");
+  bindInspection(
+      m, "llvm_ir",
+      [](const StepShape &shape) {
+        return ch1::llvmIR(*LoweredStep(shape).module);
+      },
+      "The optimized LLVM IR of the step.");
+  bindInspection(
+      m, "assembly",
+      [](const StepShape &shape) {
+        return ch1::assembly(*LoweredStep(shape).module);
+      },
+      "The assembly of the step on this machine.");
+
+  m.def("aligned_zeros", &alignedZeros, py::arg("shape"),
+        "A new float32 array of zeros in C order, aligned to a cache line, and to "
+        "huge pages where it is large.");
+  m.def(
+      "host_tile",
+      [] {
+        Tile tile = hostTile();
+        py::dict result;
+        result["lanes"] = tile.lanes;
+        result["rows"] = tile.rows;
+        result["panel"] = tile.panel;
+        result["reason"] = tile.reason;
+        return result;
+      },
+      "The register tile chosen for this machine, and why.");
+  m.def(
+      "weight_shapes",
+      [](int64_t vocabulary, int64_t positions, int64_t width, int64_t inner,
+         int64_t layers) {
+        py::dict result;
+        for (WeightShape &weight : weightShapes(makeShape(
+                 vocabulary, positions, width, 1, inner, 16, 1e-5f))) {
+          for (int64_t &size : weight.sizes)
+            size = size < 0 ? layers : size;
+          result[weight.name] = py::tuple(
+              py::cast(std::vector<int64_t>(weight.sizes.begin(),
+                                            weight.sizes.end())));
+        }
+        return result;
+      },
+      py::arg("vocabulary"), py::arg("positions"), py::arg("width"),
+      py::arg("inner"), py::arg("layers"),
+      "{name: shape} of the packed weights that Model takes.");
+
+  py::class_<Model>(m, "Model",
+                    "Packed weights bound to the compiled step of their shape.")
+      .def(py::init([](const py::dict &weights, int64_t vocabulary,
+                       int64_t positions, int64_t width, int64_t heads,
+                       int64_t inner, int64_t pageSize, float epsilon) {
+             return std::make_unique<Model>(
+                 makeShape(vocabulary, positions, width, heads, inner, pageSize,
+                           epsilon),
+                 weights);
+           }),
+           py::arg("weights"), py::kw_only(), py::arg("vocabulary"),
+           py::arg("positions"), py::arg("width"), py::arg("heads"),
+           py::arg("inner"), py::arg("page_size") = 16,
+           py::arg("epsilon") = 1e-5f)
+      .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
+           py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
+           py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),
+           "One pass over a flat list of T tokens from any number of sequences.\n\n"
+           "tokens, positions, slots, sequences: int32 [T]. Token t stands at\n"
+           "positions[t] of sequence sequences[t]; its key and value are written to\n"
+           "slots[t] = page * page_size + place, as page_tables says; it attends to\n"
+           "positions 0 to positions[t]. page_tables: int32 [S, P]. logit_rows:\n"
+           "int32 [R], the rows whose logits are wanted. k_cache: float32\n"
+           "[layers, pages, heads, head_dim, page_size]; v_cache: float32\n"
+           "[layers, pages, heads, page_size, head_dim]; both written in place.\n"
+           "Returns float32 [R, vocabulary]. TypeError for a dtype, ValueError for a\n"
+           "shape or an index out of range. The GIL is released; concurrent calls\n"
+           "must write to different slots.")
+      .def_property_readonly("compile_seconds", &Model::compileSeconds,
+                             "Seconds it took to compile the step (once for each "
+                             "shape in a process).")
+      .def_property_readonly("num_layers", &Model::numLayers);
+}

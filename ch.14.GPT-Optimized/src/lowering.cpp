@@ -1,0 +1,115 @@
+// lowering.cpp - from the step's ops to the llvm dialect.
+//
+//   transformer.rows_*, transformer.paged_*
+//     --ch14-expand-kernels-->  scf, vector, memref, math     kernel_*.cpp
+//     --ch11-approximate-math-> exp and tanh as polynomials   from ch.11
+//     --upstream passes------>  llvm
+//
+// There is no bufferization: the step works on buffers from the start.
+#include "ch11/Lowering.h"
+#include "ch14/Kernels.h"
+#include "ch14/StepOps.h"
+
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace ch14 {
+
+namespace {
+
+// [expand]
+struct ExpandKernelsPass
+    : PassWrapper<ExpandKernelsPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandKernelsPass)
+  explicit ExpandKernelsPass(Tile tile) : tile(tile) {}
+
+  StringRef getArgument() const final { return "ch14-expand-kernels"; }
+  StringRef getDescription() const final {
+    return "the ops of an inference step become loops over vectors";
+  }
+  void getDependentDialects(DialectRegistry &registry) const final {
+    registry.insert<arith::ArithDialect, math::MathDialect,
+                    memref::MemRefDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
+  }
+  void runOnOperation() final {
+    RewritePatternSet patterns(&getContext());
+    populateLinearKernel(patterns, tile);
+    populateNormKernel(patterns, tile);
+    populateCacheKernels(patterns, tile);
+    populateAttentionKernel(patterns, tile);
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
+    // Every op must have become loops; one that no kernel took is named.
+    getOperation()->walk([&](Operation *op) {
+      if (isa<transformer::TransformerDialect>(op->getDialect())) {
+        op->emitOpError("has no kernel for its types and the tile of ")
+            << tile.lanes << " lanes and panels of " << tile.panel;
+        signalPassFailure();
+      }
+    });
+  }
+
+private:
+  Tile tile;
+};
+// [/expand]
+
+} // namespace
+
+std::unique_ptr<Pass> createExpandKernelsPass(Tile tile) {
+  return std::make_unique<ExpandKernelsPass>(tile);
+}
+
+void registerPasses() {
+  registerPass([] { return createExpandKernelsPass(); });
+}
+
+// [pipeline]
+void buildPipeline(OpPassManager &pm, Tile tile) {
+  pm.addPass(createExpandKernelsPass(tile));
+  pm.addPass(ch11::createApproximateMathPass());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+
+  // A view of a layer's weights becomes an offset from their start.
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  pm.addPass(createSCFToControlFlowPass());
+
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+// [/pipeline]
+
+std::unique_ptr<MLIRContext> makeContext() {
+  DialectRegistry registry;
+  registerDialects(registry);
+  auto context = std::make_unique<MLIRContext>(
+      registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+} // namespace ch14
