@@ -20,6 +20,26 @@ llvm::SmallVector<int64_t> shapeOf(const py::array &array) {
                                     array.shape() + array.ndim());
 }
 
+/// NumPy's name of a dtype of native numbers, "" for any other. Each call of a
+/// chapter asks this for every argument, so it runs no Python.
+static std::string nameOf(const py::dtype &dtype) {
+  char order = dtype.byteorder();
+  if (order != '=' && order != '|') // native, or a single byte
+    return "";
+  std::string bits = std::to_string(8 * dtype.itemsize());
+  switch (dtype.kind()) {
+  case 'f':
+    return "float" + bits;
+  case 'i':
+    return "int" + bits;
+  case 'u':
+    return "uint" + bits;
+  case 'b':
+    return "bool";
+  }
+  return "";
+}
+
 py::array checkArray(py::handle object, const std::string &name,
                      const std::string &dtype) {
   if (!py::isinstance<py::array>(object))
@@ -27,11 +47,7 @@ py::array checkArray(py::handle object, const std::string &name,
         name + ": expected a NumPy array of " + dtype + ", got " +
         py::type::of(object).attr("__name__").cast<std::string>());
   auto array = py::reinterpret_borrow<py::array>(object);
-  // dtype.str is like '<f4': kind, size and byte order in one.
-  auto text = [](const py::dtype &d) {
-    return d.attr("str").cast<std::string>();
-  };
-  if (text(array.dtype()) != text(py::dtype(dtype)))
+  if (nameOf(array.dtype()) != dtype)
     throw py::type_error(name + ": expected an array of " + dtype +
                          ", got one of " +
                          py::str(array.dtype()).cast<std::string>());
@@ -53,6 +69,9 @@ py::array checkArray(py::handle object, const std::string &name,
 // [/check]
 
 py::array contiguous(const py::array &array) {
+  int wanted = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((array.flags() & wanted) == wanted)
+    return array;
   return py::module_::import("numpy")
       .attr("require")(array, py::none(), py::make_tuple("C", "A"))
       .cast<py::array>();
@@ -61,7 +80,7 @@ py::array contiguous(const py::array &array) {
 Descriptor::Descriptor(const py::array &array) {
   auto data = reinterpret_cast<int64_t>(array.data());
   words = {data, data, /*offset=*/0};
-  words.insert(words.end(), array.shape(), array.shape() + array.ndim());
+  words.append(array.shape(), array.shape() + array.ndim());
   for (py::ssize_t i = 0; i < array.ndim(); ++i)
     words.push_back(array.strides(i) / array.itemsize());
 }
@@ -69,7 +88,7 @@ Descriptor::Descriptor(const py::array &array) {
 Descriptor::Descriptor(void *data, ArrayRef<int64_t> sizes) {
   auto address = reinterpret_cast<int64_t>(data);
   words = {address, address, /*offset=*/0};
-  words.insert(words.end(), sizes.begin(), sizes.end());
+  words.append(sizes.begin(), sizes.end());
   words.resize(3 + 2 * sizes.size());
   int64_t stride = 1;
   for (size_t i = sizes.size(); i-- > 0; stride *= sizes[i])

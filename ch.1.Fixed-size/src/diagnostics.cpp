@@ -25,10 +25,13 @@ static StringRef severityName(DiagnosticSeverity severity) {
 static void append(std::string &text, StringRef indent,
                    Diagnostic &diagnostic) {
   llvm::raw_string_ostream os(text);
-  os << indent << severityName(diagnostic.getSeverity()) << ": ";
-  if (!isa<UnknownLoc>(LocationAttr(diagnostic.getLocation())))
-    os << diagnostic.getLocation() << ": ";
-  os << diagnostic << "\n";
+  os << indent;
+  // IR that was parsed knows its line; IR that was built may know nothing.
+  Location loc = diagnostic.getLocation();
+  if (auto line = loc->findInstanceOf<FileLineColLoc>())
+    os << line.getFilename().getValue() << ":" << line.getLine() << ":"
+       << line.getColumn() << ": ";
+  os << severityName(diagnostic.getSeverity()) << ": " << diagnostic << "\n";
 }
 
 // [collector]
@@ -41,7 +44,8 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext *context)
       }) {}
 
 void DiagnosticCollector::raise(const std::string &what) const {
-  throw CompileError(collected.empty() ? what : what + "\n" + collected);
+  StringRef details = StringRef(collected).rtrim();
+  throw CompileError(details.empty() ? what : what + "\n" + details.str());
 }
 // [/collector]
 

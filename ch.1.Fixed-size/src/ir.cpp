@@ -11,10 +11,12 @@
 #include "ch1/Gemm.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -26,12 +28,15 @@ namespace ch1 {
 // [context]
 std::unique_ptr<MLIRContext> makeContext() {
   DialectRegistry registry;
+  // What ir.cpp builds with, and what a reader's own IR may use besides.
   registry.insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
                   memref::MemRefDialect, LLVM::LLVMDialect>();
-  // How the builtin and the llvm dialect become LLVM IR: needed at the very
-  // end.
+  registry.insert<cf::ControlFlowDialect, scf::SCFDialect>();
+  // How the builtin and the llvm dialect become LLVM IR: needed at the end.
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
+  // One small function: a thread pool for each context would cost more than it
+  // gives.
   auto context =
       std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
@@ -39,20 +44,27 @@ std::unique_ptr<MLIRContext> makeContext() {
 }
 // [/context]
 
+// [gemm-type]
+FunctionType gemmType(MLIRContext *context) {
+  Builder b(context);
+  Type f32 = b.getF32Type();
+  auto typeA = MemRefType::get({kM, kK}, f32);
+  auto typeB = MemRefType::get({kK, kN}, f32);
+  auto typeC = MemRefType::get({kM, kN}, f32);
+  return b.getFunctionType({typeA, typeB, typeC}, /*results=*/{});
+}
+// [/gemm-type]
+
 // [build-gemm]
 OwningOpRef<ModuleOp> buildGemm(MLIRContext *context) {
   OpBuilder b(context);
   Location loc = b.getUnknownLoc();
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
 
-  // The signature. Results are written into an argument: C allocates nothing.
-  Type f32 = b.getF32Type();
-  auto typeA = MemRefType::get({kM, kK}, f32);
-  auto typeB = MemRefType::get({kK, kN}, f32);
-  auto typeC = MemRefType::get({kM, kN}, f32);
+  // The signature. The result is written into an argument: nothing is
+  // allocated.
   b.setInsertionPointToEnd(module->getBody());
-  auto function = func::FuncOp::create(
-      b, loc, "gemm", b.getFunctionType({typeA, typeB, typeC}, {}));
+  auto function = func::FuncOp::create(b, loc, "gemm", gemmType(context));
   // Asks for a second entry, _mlir_ciface_gemm, that takes pointers to
   // descriptors: the one that C++ can call.
   function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),

@@ -34,7 +34,8 @@ void buildLowering(PassManager &passes) {
   passes.addPass(createFinalizeMemRefToLLVMConversionPass());
   passes.addPass(createConvertFuncToLLVMPass());
   passes.addPass(createConvertControlFlowToLLVMPass());
-  // Pairs of casts between old and new types cancel; a leftover is an error.
+  // Pairs of casts between old and new types cancel. One that is left has no
+  // translation to LLVM IR, and that is how a missing conversion shows.
   passes.addPass(createReconcileUnrealizedCastsPass());
   // Constants that were made twice are merged: easier to read.
   passes.addPass(createCanonicalizerPass());

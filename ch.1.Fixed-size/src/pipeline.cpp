@@ -3,6 +3,7 @@
 #include "ch1/Diagnostics.h"
 
 #include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/Support/raw_ostream.h"
@@ -18,11 +19,23 @@ std::string print(ModuleOp module) {
   return text;
 }
 
+// [parse]
+OwningOpRef<ModuleOp> parse(MLIRContext *context, StringRef text) {
+  DiagnosticCollector diagnostics(context);
+  auto module = parseSourceString<ModuleOp>(text, context, "ir");
+  if (!module)
+    diagnostics.raise("the IR could not be read");
+  return module;
+}
+// [/parse]
+
+// [verify]
 void verifyOrThrow(ModuleOp module) {
   DiagnosticCollector diagnostics(module.getContext());
   if (failed(verify(module)))
     diagnostics.raise("the module that was built is not valid");
 }
+// [/verify]
 
 namespace {
 

@@ -7,7 +7,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <string>
-#include <vector>
 
 namespace ch1 {
 
@@ -38,13 +37,13 @@ std::string shapeText(llvm::ArrayRef<int64_t> shape);
 llvm::SmallVector<int64_t> shapeOf(const pybind11::array &array);
 
 // [descriptor]
-/// What a compiled function receives for a memref of any rank:
+/// What a compiled function receives for a memref of any rank, all 64-bit
+/// words:
 ///
-///     { allocated pointer, aligned pointer, offset, sizes[rank], strides[rank]
-///     }
+///     allocated pointer, aligned pointer, offset, sizes[rank], strides[rank]
 ///
-/// all 64-bit words, strides counted in elements. Describes an array's memory
-/// without owning it: keep the array alive during the call.
+/// Strides are counted in elements. Describes an array's memory without owning
+/// it: keep the array alive during the call.
 class Descriptor {
 public:
   explicit Descriptor(const pybind11::array &array);
@@ -54,7 +53,7 @@ public:
   void *get() { return words.data(); }
 
 private:
-  std::vector<int64_t> words;
+  llvm::SmallVector<int64_t, 11> words; // up to rank 4 without an allocation
 };
 // [/descriptor]
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ch1/Pipeline.h"
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/OwningOpRef.h"
 
 namespace ch1 {
@@ -11,6 +12,9 @@ inline constexpr int64_t kM = 8, kK = 32, kN = 16;
 
 /// A context with the dialects of this chapter and their way to LLVM IR.
 std::unique_ptr<mlir::MLIRContext> makeContext();
+
+/// The type of @gemm: (A, B, C) -> nothing, C is written into.
+mlir::FunctionType gemmType(mlir::MLIRContext *context);
 
 /// The module with the function @gemm, as linalg on memrefs (ir.cpp).
 mlir::OwningOpRef<mlir::ModuleOp> buildGemm(mlir::MLIRContext *context);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
 #include <string>
 #include <vector>
@@ -18,6 +19,11 @@ using Stages = std::vector<Stage>;
 
 /// The module as text.
 std::string print(mlir::ModuleOp module);
+
+/// The module that `text` is, parsed and verified. Throws CompileError, with
+/// lines and columns counted in `text`.
+mlir::OwningOpRef<mlir::ModuleOp> parse(mlir::MLIRContext *context,
+                                        llvm::StringRef text);
 
 /// Checks the module as it was built. Throws CompileError.
 void verifyOrThrow(mlir::ModuleOp module);
