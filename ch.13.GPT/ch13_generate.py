@@ -11,8 +11,8 @@ import math
 import secrets
 
 import numpy as np
-from ch13_gpt2 import check_ids, next_logits
 
+from ch13_gpt2 import check_ids, next_logits
 from ch13_weights import GPT2Weights, load_gpt2_weights
 
 
@@ -95,7 +95,9 @@ def generate(
     """The text that follows `prompt`. `weights=None` is the bundled Shakespeare model."""
     if not isinstance(prompt, str):
         raise TypeError(f"prompt: expected a string, got {type(prompt).__name__}")
-    weights = weights or bundled_weights()
+    weights = bundled_weights() if weights is None else weights
+    if not isinstance(weights, GPT2Weights):
+        raise TypeError(f"weights: expected a GPT2Weights, got {type(weights).__name__}")
     if weights.tokenizer is None:
         raise ValueError("weights: the model came without a tokenizer.json; use generate_ids")
     ids = weights.tokenizer.encode(prompt).ids

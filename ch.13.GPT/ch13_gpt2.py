@@ -7,9 +7,9 @@ come out of one product, and a head that is the token embedding read the other w
 the layout of the file ([in, out], see ch13_weights.py). Sampling is ch13_generate.py's matter.
 """
 
-import ch13_gpt as gpt
 import numpy as np
 
+import ch13_gpt as gpt
 from ch13_weights import GPT2Config, GPT2Weights
 
 POSITIONS_PER_BUCKET = 64
@@ -32,13 +32,15 @@ def padded_length(num_tokens: int, config: GPT2Config) -> int:
 
 def check_ids(weights: GPT2Weights, ids) -> np.ndarray:
     """`ids` as int32 [T], 1 <= T <= n_positions, each the number of a row of the embedding."""
+    if not isinstance(weights, GPT2Weights):
+        raise TypeError(f"weights: expected a GPT2Weights, got {type(weights).__name__}")
     if isinstance(ids, (list, tuple)):
         if not all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) for i in ids):
             raise TypeError("ids: expected integers")
-        ids = np.array([min(max(int(i), -1), 2**31 - 1) for i in ids], dtype=np.int32)
-    if not isinstance(ids, np.ndarray):
+        ids = np.array(ids, dtype=object)  # of any size, until the range has been checked
+    elif not isinstance(ids, np.ndarray):
         raise TypeError(f"ids: expected a NumPy array of int32, got {type(ids).__name__}")
-    if ids.dtype != np.int32:
+    elif ids.dtype != np.int32:
         raise TypeError(f"ids: expected an array of int32, got one of {ids.dtype}")
     if ids.ndim != 1:
         raise ValueError(f"ids: expected shape (any,), got {ids.shape}")
@@ -51,7 +53,7 @@ def check_ids(weights: GPT2Weights, ids) -> np.ndarray:
         raise ValueError(
             f"ids: expected token ids from 0 to {config.vocab_size - 1}, got {ids[at]} at position {at}"
         )
-    return ids
+    return ids.astype(np.int32)
 
 
 # [block]
