@@ -11,9 +11,10 @@ import pathlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 import ch13_weights
 import ch14_gpt_optimized as ch14
-import numpy as np
 from ch13_weights import GPT2Config, GPT2Weights
 
 DTYPES = ("float32",)

@@ -23,8 +23,8 @@ StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
   return shape;
 }
 
-/// Defines m.name(vocabulary=…, …) = function(shape); the defaults are those of the
-/// bundled model.
+/// Defines m.name(vocabulary=…, …) = function(shape); the defaults are those of
+/// the bundled model.
 template <typename Function>
 void bindInspection(py::module_ &m, const char *name, Function function,
                     const char *doc) {
@@ -81,7 +81,8 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
       "The assembly of the step on this machine.");
 
   m.def("aligned_zeros", &alignedZeros, py::arg("shape"),
-        "A new float32 array of zeros in C order, aligned to a cache line, and to "
+        "A new float32 array of zeros in C order, aligned to a cache line, and "
+        "to "
         "huge pages where it is large.");
   m.def(
       "host_tile",
@@ -104,9 +105,8 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
                  vocabulary, positions, width, 1, inner, 16, 1e-5f))) {
           for (int64_t &size : weight.sizes)
             size = size < 0 ? layers : size;
-          result[weight.name] = py::tuple(
-              py::cast(std::vector<int64_t>(weight.sizes.begin(),
-                                            weight.sizes.end())));
+          result[weight.name] = py::tuple(py::cast(
+              std::vector<int64_t>(weight.sizes.begin(), weight.sizes.end())));
         }
         return result;
       },
@@ -119,10 +119,10 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
       .def(py::init([](const py::dict &weights, int64_t vocabulary,
                        int64_t positions, int64_t width, int64_t heads,
                        int64_t inner, int64_t pageSize, float epsilon) {
-             return std::make_unique<Model>(
-                 makeShape(vocabulary, positions, width, heads, inner, pageSize,
-                           epsilon),
-                 weights);
+             return std::make_unique<Model>(makeShape(vocabulary, positions,
+                                                      width, heads, inner,
+                                                      pageSize, epsilon),
+                                            weights);
            }),
            py::arg("weights"), py::kw_only(), py::arg("vocabulary"),
            py::arg("positions"), py::arg("width"), py::arg("heads"),
@@ -131,19 +131,40 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
       .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
            py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
            py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),
-           "One pass over a flat list of T tokens from any number of sequences.\n\n"
+           "One pass over a flat list of T tokens from any number of "
+           "sequences.\n\n"
            "tokens, positions, slots, sequences: int32 [T]. Token t stands at\n"
-           "positions[t] of sequence sequences[t]; its key and value are written to\n"
-           "slots[t] = page * page_size + place, as page_tables says; it attends to\n"
-           "positions 0 to positions[t]. page_tables: int32 [S, P]. logit_rows:\n"
+           "positions[t] of sequence sequences[t]; its key and value are "
+           "written to\n"
+           "slots[t] = page * page_size + place, as page_tables says; it "
+           "attends to\n"
+           "positions 0 to positions[t]. page_tables: int32 [S, P]. "
+           "logit_rows:\n"
            "int32 [R], the rows whose logits are wanted. k_cache: float32\n"
            "[layers, pages, heads, head_dim, page_size]; v_cache: float32\n"
-           "[layers, pages, heads, page_size, head_dim]; both written in place.\n"
-           "Returns float32 [R, vocabulary]. TypeError for a dtype, ValueError for a\n"
-           "shape or an index out of range. The GIL is released; concurrent calls\n"
+           "[layers, pages, heads, page_size, head_dim]; both written in "
+           "place.\n"
+           "Returns float32 [R, vocabulary]. TypeError for a dtype, ValueError "
+           "for a\n"
+           "shape or an index out of range. The GIL is released; concurrent "
+           "calls\n"
            "must write to different slots.")
-      .def_property_readonly("compile_seconds", &Model::compileSeconds,
-                             "Seconds it took to compile the step (once for each "
-                             "shape in a process).")
+      .def_property_readonly(
+          "compile_seconds", &Model::compileSeconds,
+          "Seconds it took to compile the step (once for each "
+          "shape in a process).")
       .def_property_readonly("num_layers", &Model::numLayers);
+
+  // The Python half, under the same name. It imports this module, which is why
+  // the module is in sys.modules already.
+  auto adopt = [&](const char *from,
+                   std::initializer_list<const char *> names) {
+    py::module_ half = py::module_::import(from);
+    for (const char *name : names)
+      m.attr(name) = half.attr(name);
+  };
+  adopt("ch14_weights", {"PackedWeights", "load_gpt2_weights"});
+  adopt("ch14_cache", {"KVCache"});
+  adopt("ch14_model", {"GPT2"});
+  adopt("ch14_generate", {"generate", "generate_ids"});
 }

@@ -1,9 +1,9 @@
 // dialect.cpp - the verifiers of the step's ops, and their registration.
 //
-// Types say rank and element type. What they cannot say, that the sizes of several
-// buffers belong together, is checked here.
-#include "ch14/StepOps.h"
+// Types say rank and element type. What they cannot say, that the sizes of
+// several buffers belong together, is checked here.
 #include "ch11/Lowering.h"
+#include "ch14/StepOps.h"
 
 using namespace mlir;
 
@@ -88,7 +88,8 @@ LogicalResult RowsGatherOp::verify() {
   return same(*this, "rows of out", dim(getRows(), 0), dim(getOut(), 0));
 }
 
-/// keys [pages, H, head_dim, page_size], values [pages, H, page_size, head_dim].
+/// keys [pages, H, head_dim, page_size], values [pages, H, page_size,
+/// head_dim].
 static LogicalResult verifyCache(Operation *op, Value keys, Value values) {
   if (failed(isStatic(op, "keys", keys, 1)) ||
       failed(isStatic(op, "values", values, 1)) ||
@@ -120,14 +121,14 @@ LogicalResult PagedAttentionOp::verify() {
 // [register]
 void ch14::registerDialects(DialectRegistry &registry) {
   ch11::registerDialects(registry);
-  registry.insert<memref::MemRefDialect, scf::SCFDialect,
-                  vector::VectorDialect>();
-  registry.addExtension(
-      +[](MLIRContext *, transformer::TransformerDialect *dialect) {
-        dialect->registerOps<
-            transformer::RowsLinearOp, transformer::RowsNormOp,
-            transformer::RowsEmbedOp, transformer::RowsGatherOp,
-            transformer::PagedStoreOp, transformer::PagedAttentionOp>();
-      });
+  registry
+      .insert<memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  registry.addExtension(+[](MLIRContext *,
+                            transformer::TransformerDialect *dialect) {
+    dialect->registerOps<transformer::RowsLinearOp, transformer::RowsNormOp,
+                         transformer::RowsEmbedOp, transformer::RowsGatherOp,
+                         transformer::PagedStoreOp,
+                         transformer::PagedAttentionOp>();
+  });
 }
 // [/register]

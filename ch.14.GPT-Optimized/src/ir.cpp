@@ -1,15 +1,16 @@
 // ir.cpp - builds @step: one pass of a GPT-2 over a flat list of tokens.
 //
 //   x = embed(tokens, positions)
-//   for each layer l:                       one loop: weights are stacked by layer
+//   for each layer l:                       one loop: weights are stacked by
+//   layer
 //     qkv = linear(norm(x), Wqkv[l])
 //     cache[l] <- keys and values of qkv    at slots
 //     x += linear(attention(qkv, cache[l]), Wo[l])
 //     x += linear(gelu(linear(norm(x), Wup[l])), Wdown[l])
 //   logits = head(norm(x at rows))          only the rows that are asked for
 //
-// The numbers of tokens, sequences, pages and layers are all dynamic: a prefill, a
-// chunk of one, a decode of many and any mix are the same function.
+// The numbers of tokens, sequences, pages and layers are all dynamic: a
+// prefill, a chunk of one, a decode of many and any mix are the same function.
 #include "ch14/Step.h"
 #include "ch14/StepOps.h"
 
@@ -50,9 +51,10 @@ static Value layerOf(ImplicitLocOpBuilder &b, Value stacked, Value layer) {
   offsets[0] = layer;
   sizes.push_back(b.getIndexAttr(1));
   for (int64_t i = 1; i < rank; ++i)
-    sizes.push_back(type.isDynamicDim(i)
-                        ? OpFoldResult(memref::DimOp::create(b, stacked, i).getResult())
-                        : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
+    sizes.push_back(
+        type.isDynamicDim(i)
+            ? OpFoldResult(memref::DimOp::create(b, stacked, i).getResult())
+            : OpFoldResult(b.getIndexAttr(type.getDimSize(i))));
   MemRefType viewed = memref::SubViewOp::inferRankReducedResultType(
       type.getShape().drop_front(), type, offsets, sizes, strides);
   return memref::SubViewOp::create(b, viewed, stacked, offsets, sizes, strides);
@@ -85,12 +87,11 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
   int64_t H = s.heads, HD = s.headSize(), PS = s.pageSize;
   types.push_back(MemRefType::get({kAny, kAny, H, HD, PS}, f32));
   types.push_back(MemRefType::get({kAny, kAny, H, PS, HD}, f32));
-  for (int64_t columns : {s.width, s.width, 3 * s.width, s.width, s.inner,
-                          s.vocabulary})
+  for (int64_t columns :
+       {s.width, s.width, 3 * s.width, s.width, s.inner, s.vocabulary})
     types.push_back(MemRefType::get({kAny, s.padded(columns)}, f32));
 
-  auto function =
-      func::FuncOp::create(b, "step", b.getFunctionType(types, {}));
+  auto function = func::FuncOp::create(b, "step", b.getFunctionType(types, {}));
   function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                     b.getUnitAttr());
   Block *entry = function.addEntryBlock();
@@ -125,16 +126,14 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
       return layerOf(b, stacked, loop.getInductionVar());
     };
     Value layerKeys = of(keys), layerValues = of(values);
-    RowsNormOp::create(b, x, of(w[kNorm1Gamma]), of(w[kNorm1Beta]), h,
-                       epsilon);
+    RowsNormOp::create(b, x, of(w[kNorm1Gamma]), of(w[kNorm1Beta]), h, epsilon);
     linear(h, of(w[kQkv]), of(w[kQkvBias]), qkv);
     PagedStoreOp::create(b, qkv, slots, layerKeys, layerValues);
     PagedAttentionOp::create(b, qkv, positions, sequences, tables, layerKeys,
                              layerValues, mix);
     linear(mix, of(w[kOut]), of(w[kOutBias]), x, false, /*accumulate=*/true);
 
-    RowsNormOp::create(b, x, of(w[kNorm2Gamma]), of(w[kNorm2Beta]), h,
-                       epsilon);
+    RowsNormOp::create(b, x, of(w[kNorm2Gamma]), of(w[kNorm2Beta]), h, epsilon);
     linear(h, of(w[kUp]), of(w[kUpBias]), inner, /*gelu=*/true);
     linear(inner, of(w[kDown]), of(w[kDownBias]), x, false,
            /*accumulate=*/true);

@@ -1,4 +1,5 @@
-// jit.cpp - chooses the tile for this host, compiles the step once for each shape.
+// jit.cpp - chooses the tile for this host, compiles the step once for each
+// shape.
 #include "ch14/CompiledStep.h"
 
 #include "llvm/TargetParser/Host.h"
@@ -36,9 +37,9 @@ CompiledStep::CompiledStep(const StepShape &shape) {
   auto start = std::chrono::steady_clock::now();
   jit = std::make_unique<ch1::Jit>(*LoweredStep(shape).module);
   jit->lookup("_mlir_ciface_step"); // compiles now, not at the first call
-  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() -
-                                          start)
-                .count();
+  seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
 }
 
 void CompiledStep::call(ArrayRef<void *> descriptors) const {
@@ -52,8 +53,8 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
 
 // [get]
 std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
-  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                         float>;
+  using Key =
+      std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, float>;
   struct Entry {
     std::mutex compiling;
     std::weak_ptr<const CompiledStep> step;

@@ -5,16 +5,16 @@
 //   for each head, for each row t:
 //     m = -inf, l = 0, o[head_dim] = 0
 //     for each page of the row's sequence, in order:
-//       s[page_size] = q . K^T * scale           one vector: keys are transposed
-//       s = -inf beyond positions[t]             the causal mask
-//       m' = max(m, max(s)),  p = exp(s - m'),  c = exp(m - m')
-//       l = l c + sum(p),     o = o c + p . V
+//       s[page_size] = q . K^T * scale           one vector: keys are
+//       transposed s = -inf beyond positions[t]             the causal mask m'
+//       = max(m, max(s)),  p = exp(s - m'),  c = exp(m - m') l = l c + sum(p),
+//       o = o c + p . V
 //     out = o / l
 //
-// The recurrence is the online softmax of Milakov and Gimelshein (2018), in the form
-// FlashAttention uses it: one pass over K and V, no [T, T] matrix. A row's result
-// depends on its query, its position and its own pages. Nothing about the batch
-// enters: that is why chunking and batching change no bit.
+// The recurrence is the online softmax of Milakov and Gimelshein (2018), in the
+// form FlashAttention uses it: one pass over K and V, no [T, T] matrix. A row's
+// result depends on its query, its position and its own pages. Nothing about
+// the batch enters: that is why chunking and batching change no bit.
 #include "ch14/Kernels.h"
 #include "ch14/StepOps.h"
 
@@ -32,8 +32,9 @@ namespace ch14 {
 
 namespace {
 
-/// The partial sums of a dot product over head_dim: four independent chains keep
-/// the FMA units busy. The number is part of the order of summation: fixed.
+/// The partial sums of a dot product over head_dim: four independent chains
+/// keep the FMA units busy. The number is part of the order of summation:
+/// fixed.
 constexpr int64_t kChains = 4;
 
 struct AttentionKernel : OpRewritePattern<PagedAttentionOp> {
@@ -53,22 +54,20 @@ struct AttentionKernel : OpRewritePattern<PagedAttentionOp> {
       b.loop(b.index(0), b.dim(op.getPositions(), 0), 1, [&](Value row) {
         Value column = b.mul(head, headSize);
         Value sequence = b.loadIndex(op.getSequences(), row);
-        Value length =
-            b.add(b.loadIndex(op.getPositions(), row), b.index(1));
+        Value length = b.add(b.loadIndex(op.getPositions(), row), b.index(1));
         Value pages =
             b.floorDiv(b.add(length, b.index(pageSize - 1)), pageSize);
 
         Values state = start(b, headSize);
-        state = b.loop(b.index(0), pages, 1, state,
-                       [&](Value p, ValueRange carried) {
-                         Value page =
-                             b.loadIndex(op.getTables(), {sequence, p});
-                         Value valid = arith::SubIOp::create(
-                             b, length, b.mul(p, pageSize));
-                         Value s = scores(b, op, row, column, page, head);
-                         return onlineSoftmax(b, op, s, valid, page, head,
-                                              weights, carried);
-                       });
+        state = b.loop(
+            b.index(0), pages, 1, state, [&](Value p, ValueRange carried) {
+              Value page = b.loadIndex(op.getTables(), {sequence, p});
+              Value valid =
+                  arith::SubIOp::create(b, length, b.mul(p, pageSize));
+              Value s = scores(b, op, row, column, page, head);
+              return onlineSoftmax(b, op, s, valid, page, head, weights,
+                                   carried);
+            });
         finish(b, op, row, column, headSize, state);
       });
     });
@@ -83,9 +82,9 @@ private:
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(
         &op->getParentOfType<func::FuncOp>().getBody().front());
-    return memref::AllocaOp::create(
-        b, MemRefType::get({pageSize}, b.getF32Type()),
-        b.getI64IntegerAttr(64));
+    return memref::AllocaOp::create(b,
+                                    MemRefType::get({pageSize}, b.getF32Type()),
+                                    b.getI64IntegerAttr(64));
   }
 
   /// The pieces of head_dim that one vector holds: whole vectors and a rest.
@@ -131,9 +130,9 @@ private:
                     });
     for (int64_t d = whole; d < headSize; ++d)
       sums[d % kChains] = accumulate(b.index(d), sums[d % kChains]);
-    Value s = arith::AddFOp::create(
-        b, arith::AddFOp::create(b, sums[0], sums[1]),
-        arith::AddFOp::create(b, sums[2], sums[3]));
+    Value s =
+        arith::AddFOp::create(b, arith::AddFOp::create(b, sums[0], sums[1]),
+                              arith::AddFOp::create(b, sums[2], sums[3]));
     Value scale = b.splat(b.f32(1.0 / std::sqrt(double(headSize))), pageSize);
     return arith::MulFOp::create(b, s, scale);
   }
@@ -149,8 +148,8 @@ private:
     int64_t headSize = keys.getDimSize(2), pageSize = keys.getDimSize(3);
     auto mask = vector::CreateMaskOp::create(
         b, VectorType::get({pageSize}, b.getI1Type()), ValueRange{valid});
-    Value minusInfinity = b.splat(
-        b.f32(-std::numeric_limits<float>::infinity()), pageSize);
+    Value minusInfinity =
+        b.splat(b.f32(-std::numeric_limits<float>::infinity()), pageSize);
     s = arith::SelectOp::create(b, mask, s, minusInfinity);
 
     Value m = b.max(state[0], b.maximum(s));
@@ -169,15 +168,13 @@ private:
       o.push_back(arith::MulFOp::create(b, state[2 + i],
                                         b.splat(correction, part.second)));
     b.store(p, weights, b.index(0));
-    Value end =
-        arith::MinUIOp::create(b, valid, b.index(pageSize)).getResult();
+    Value end = arith::MinUIOp::create(b, valid, b.index(pageSize)).getResult();
     o = b.loop(b.index(0), end, 1, o, [&](Value j, ValueRange carried) {
       Value pj = memref::LoadOp::create(b, weights, ValueRange{j});
       Values next;
       for (auto [i, part] : llvm::enumerate(parts)) {
         auto [at, lanes] = part;
-        Value v =
-            b.load(op.getValues(), {page, head, j, b.index(at)}, lanes);
+        Value v = b.load(op.getValues(), {page, head, j, b.index(at)}, lanes);
         next.push_back(b.fma(b.splat(pj, lanes), v, carried[i]));
       }
       return next;
@@ -193,8 +190,8 @@ private:
               int64_t headSize, ValueRange state) const {
     for (auto [i, part] : llvm::enumerate(pieces(headSize))) {
       auto [at, lanes] = part;
-      Value out = arith::DivFOp::create(b, state[2 + i],
-                                        b.splat(state[1], lanes));
+      Value out =
+          arith::DivFOp::create(b, state[2 + i], b.splat(state[1], lanes));
       b.store(out, op.getOut(), {row, b.add(column, b.index(at))});
     }
   }

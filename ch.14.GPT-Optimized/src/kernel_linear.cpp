@@ -70,15 +70,13 @@ private:
     auto step = [&](Value k, Values acc) {
       Values weights;
       for (int64_t c = 0; c < vectors; ++c)
-        weights.push_back(b.load(op.getWeight(),
-                                 {panel, k, b.index(c * tile.lanes)},
-                                 tile.lanes));
+        weights.push_back(b.load(
+            op.getWeight(), {panel, k, b.index(c * tile.lanes)}, tile.lanes));
       for (int64_t r = 0; r < block; ++r) {
         Value x = memref::LoadOp::create(b, op.getX(), ValueRange{rows[r], k});
         Value splat = b.splat(x, tile.lanes);
         for (int64_t c = 0; c < vectors; ++c)
-          acc[r * vectors + c] =
-              b.fma(splat, weights[c], acc[r * vectors + c]);
+          acc[r * vectors + c] = b.fma(splat, weights[c], acc[r * vectors + c]);
       }
       return acc;
     };
@@ -97,8 +95,8 @@ private:
 
     for (int64_t c = 0; c < vectors; ++c) {
       Value column = b.add(b.mul(panel, tile.panel), b.index(c * tile.lanes));
-      Value bias = op.getBias() ? b.load(op.getBias(), column, tile.lanes)
-                                : Value();
+      Value bias =
+          op.getBias() ? b.load(op.getBias(), column, tile.lanes) : Value();
       for (int64_t r = 0; r < block; ++r)
         epilogue(b, op, acc[r * vectors + c], bias, {rows[r], column});
     }

@@ -3,8 +3,9 @@
 //   transformer.rows_norm %x, %gamma, %beta into %out
 //
 //   mean     = sum(x[t]) / D
-//   variance = sum((x[t] - mean)^2) / D          the two-pass form: no cancellation
-//   out[t]   = (x[t] - mean) / sqrt(variance + epsilon) * gamma + beta
+//   variance = sum((x[t] - mean)^2) / D          the two-pass form: no
+//   cancellation out[t]   = (x[t] - mean) / sqrt(variance + epsilon) * gamma +
+//   beta
 //
 // A row is read three times, from L1 after the first.
 #include "ch14/Kernels.h"
@@ -37,11 +38,14 @@ struct NormKernel : OpRewritePattern<RowsNormOp> {
       auto centred = [&](Value column, int64_t lanes) -> Value {
         return arith::SubFOp::create(b, x(column, lanes), b.splat(mean, lanes));
       };
-      Value variance =
-          scaled(b, b.sumColumns(width, [&](Value column, int64_t lanes) {
-            Value d = centred(column, lanes);
-            return arith::MulFOp::create(b, d, d).getResult();
-          }), width);
+      Value variance = scaled(
+          b,
+          b.sumColumns(width,
+                       [&](Value column, int64_t lanes) {
+                         Value d = centred(column, lanes);
+                         return arith::MulFOp::create(b, d, d).getResult();
+                       }),
+          width);
       Value deviation = math::SqrtOp::create(
           b, arith::AddFOp::create(b, variance,
                                    b.f32(op.getEpsilon().convertToFloat())));

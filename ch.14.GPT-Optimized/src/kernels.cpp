@@ -119,8 +119,7 @@ Value KernelBuilder::sum(Value vector) {
 
 Value KernelBuilder::max(Value a, Value b) {
   // One vmaxps; maximumf would spend four instructions on NaN and signed zero.
-  Value greater =
-      arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, a, b);
+  Value greater = arith::CmpFOp::create(*this, arith::CmpFPredicate::OGT, a, b);
   return arith::SelectOp::create(*this, greater, a, b);
 }
 

@@ -95,9 +95,10 @@ static void checkRange(const py::array &array, const std::string &name,
   const int32_t *values = data(array);
   for (py::ssize_t i = 0; i < array.size(); ++i)
     if (values[i] < 0 || values[i] >= limit)
-      throw py::value_error(name + "[" + std::to_string(i) + "]: expected 0 to " +
-                            std::to_string(limit - 1) + " (" + ofWhat +
-                            "), got " + std::to_string(values[i]));
+      throw py::value_error(name + "[" + std::to_string(i) +
+                            "]: expected 0 to " + std::to_string(limit - 1) +
+                            " (" + ofWhat + "), got " +
+                            std::to_string(values[i]));
 }
 
 /// A buffer that the step reads or writes in place: dense, aligned, writable.
@@ -170,10 +171,10 @@ static void checkPages(const StepShape &s, const py::array &positions,
     int64_t sequence = data(sequences)[t], position = data(positions)[t];
     int64_t page = position / s.pageSize;
     if (page >= width)
-      throw py::value_error(
-          "page_tables: expected at least " + std::to_string(page + 1) +
-          " pages for position " + std::to_string(position) + ", got " +
-          std::to_string(width));
+      throw py::value_error("page_tables: expected at least " +
+                            std::to_string(page + 1) + " pages for position " +
+                            std::to_string(position) + ", got " +
+                            std::to_string(width));
     needed[sequence] = std::max(needed[sequence], page + 1);
     int64_t slot = int64_t(data(tables)[sequence * width + page]) * s.pageSize +
                    position % s.pageSize;
@@ -188,10 +189,10 @@ static void checkPages(const StepShape &s, const py::array &positions,
     for (int64_t p = 0; p < needed[sequence]; ++p) {
       int32_t page = data(tables)[sequence * width + p];
       if (page < 0 || page >= numPages)
-        throw py::value_error("page_tables[" + std::to_string(sequence) + ", " +
-                              std::to_string(p) + "]: expected a page of 0 to " +
-                              std::to_string(numPages - 1) + ", got " +
-                              std::to_string(page));
+        throw py::value_error(
+            "page_tables[" + std::to_string(sequence) + ", " +
+            std::to_string(p) + "]: expected a page of 0 to " +
+            std::to_string(numPages - 1) + ", got " + std::to_string(page));
     }
 }
 
@@ -207,8 +208,7 @@ py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
   py::array tables = indices(tablesIn, "page_tables", {kAnySize, kAnySize});
   py::array rows = indices(rowsIn, "logit_rows", {kAnySize});
   int64_t H = shape.heads, HD = shape.headSize(), PS = shape.pageSize;
-  py::array keys =
-      inPlace(kCache, "k_cache", {layers, kAnySize, H, HD, PS});
+  py::array keys = inPlace(kCache, "k_cache", {layers, kAnySize, H, HD, PS});
   int64_t numPages = keys.shape(1);
   py::array values = inPlace(vCache, "v_cache", {layers, numPages, H, PS, HD});
 

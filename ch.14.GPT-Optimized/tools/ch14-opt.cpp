@@ -1,7 +1,8 @@
 // ch14-opt.cpp - mlir-opt with the step's ops and this chapter's passes.
 //
 //   ch14-opt --ch14-expand-kernels step.mlir
-//   ch14-opt --ch14-pipeline       step.mlir     everything, to the llvm dialect
+//   ch14-opt --ch14-pipeline       step.mlir     everything, to the llvm
+//   dialect
 #include "ch11/Lowering.h"
 #include "ch14/Step.h"
 #include "ch14/StepOps.h"

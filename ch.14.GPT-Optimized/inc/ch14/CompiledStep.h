@@ -9,9 +9,9 @@ namespace ch14 {
 
 class CompiledStep {
 public:
-  /// The step for this shape: compiled the first time it is asked for, then shared.
-  /// Threads that ask for the same shape at once compile it once. Throws
-  /// ch1::CompileError.
+  /// The step for this shape: compiled the first time it is asked for, then
+  /// shared. Threads that ask for the same shape at once compile it once.
+  /// Throws ch1::CompileError.
   static std::shared_ptr<const CompiledStep> get(const StepShape &shape);
 
   explicit CompiledStep(const StepShape &shape);

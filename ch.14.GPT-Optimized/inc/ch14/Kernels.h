@@ -1,8 +1,8 @@
 // Kernels.h - how the step's ops become loops over vectors.
 //
 // Every kernel is written in terms of a few words: a loop, a row of vectors, a
-// sum over the lanes of a vector. kernels.cpp defines these; a kernel_*.cpp file
-// uses them for one family of ops.
+// sum over the lanes of a vector. kernels.cpp defines these; a kernel_*.cpp
+// file uses them for one family of ops.
 #pragma once
 
 #include "ch14/Step.h"
@@ -30,13 +30,14 @@ public:
   /// The element of an i32 buffer at `indices`, as an index.
   mlir::Value loadIndex(mlir::Value memref, mlir::ValueRange indices);
 
-  mlir::Value add(mlir::Value a, mlir::Value b);          // index
-  mlir::Value mul(mlir::Value a, int64_t b);              // index
-  mlir::Value floorDiv(mlir::Value a, int64_t b);         // index, a >= 0
-  mlir::Value rem(mlir::Value a, int64_t b);              // index, a >= 0
+  mlir::Value add(mlir::Value a, mlir::Value b);  // index
+  mlir::Value mul(mlir::Value a, int64_t b);      // index
+  mlir::Value floorDiv(mlir::Value a, int64_t b); // index, a >= 0
+  mlir::Value rem(mlir::Value a, int64_t b);      // index, a >= 0
 
   using Body = llvm::function_ref<void(mlir::Value iv)>;
-  using CarryBody = llvm::function_ref<Values(mlir::Value iv, mlir::ValueRange)>;
+  using CarryBody =
+      llvm::function_ref<Values(mlir::Value iv, mlir::ValueRange)>;
   /// for (iv = lower; iv < upper; iv += step) body(iv)
   void loop(mlir::Value lower, mlir::Value upper, int64_t step, Body body);
   /// The same with values carried from one iteration to the next.
@@ -50,9 +51,9 @@ public:
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
 
   /// All lanes combined, by halving: the same tree for every row.
-  mlir::Value reduce(
-      mlir::Value vector,
-      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
+  mlir::Value
+  reduce(mlir::Value vector,
+         llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
   mlir::Value sum(mlir::Value vector);
   mlir::Value maximum(mlir::Value vector);
   mlir::Value max(mlir::Value a, mlir::Value b);

@@ -9,7 +9,8 @@
 
 namespace ch14 {
 
-/// A new float32 array of zeros, aligned to 64 bytes, in huge pages where it is large.
+/// A new float32 array of zeros, aligned to 64 bytes, in huge pages where it is
+/// large.
 pybind11::array alignedZeros(const std::vector<int64_t> &shape);
 
 /// One GPT-2: its weights, checked once, and the compiled step for its shape.
@@ -19,14 +20,11 @@ public:
   Model(const StepShape &shape, const pybind11::dict &weights);
 
   /// See the docstring in bindings.cpp.
-  pybind11::array step(const pybind11::object &tokens,
-                       const pybind11::object &positions,
-                       const pybind11::object &slots,
-                       const pybind11::object &sequences,
-                       const pybind11::object &pageTables,
-                       const pybind11::object &logitRows,
-                       const pybind11::object &kCache,
-                       const pybind11::object &vCache);
+  pybind11::array
+  step(const pybind11::object &tokens, const pybind11::object &positions,
+       const pybind11::object &slots, const pybind11::object &sequences,
+       const pybind11::object &pageTables, const pybind11::object &logitRows,
+       const pybind11::object &kCache, const pybind11::object &vCache);
 
   ~Model();
 

@@ -18,13 +18,14 @@ struct Tile {
   const char *reason;
 };
 
-/// Asks the host's processor and chooses. AVX-512 has 32 registers of 16 floats:
-/// 8 x 32 takes 16 of them and leaves room for operands. AVX2 has 16 of 8.
+/// Asks the host's processor and chooses. AVX-512 has 32 registers of 16
+/// floats: 8 x 32 takes 16 of them and leaves room for operands. AVX2 has 16
+/// of 8.
 Tile hostTile();
 // [/tile]
 
-/// What a compiled step depends on. Not in it, and so free at run time: number of
-/// layers, tokens, sequences and pages.
+/// What a compiled step depends on. Not in it, and so free at run time: number
+/// of layers, tokens, sequences and pages.
 struct StepShape {
   int64_t vocabulary, positions, width, heads, inner, pageSize;
   float epsilon;
@@ -58,8 +59,8 @@ void buildPipeline(mlir::OpPassManager &passes, Tile tile = hostTile());
 
 /// The weights as the step takes them. L: layers, P(n): panels of n columns.
 enum Weight {
-  kTable, // [P(V), D, nr]    token embedding and head
-  kWpe,   // [positions, D]
+  kTable,      // [P(V), D, nr]    token embedding and head
+  kWpe,        // [positions, D]
   kNorm1Gamma, // [L, D]
   kNorm1Beta,
   kQkv, // [L, P(3D), D, nr]

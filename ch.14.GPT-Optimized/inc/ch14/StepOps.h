@@ -1,4 +1,5 @@
-// StepOps.h - the ops of one inference step, added to the dialect `transformer`.
+// StepOps.h - the ops of one inference step, added to the dialect
+// `transformer`.
 #pragma once
 
 #include "ch11/Transformer.h"
