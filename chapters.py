@@ -12,9 +12,11 @@ COURSE_BUILD_DIR names another build folder than build/x64-release.
 """
 
 import functools
+import importlib.util
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,6 +83,7 @@ def filecheck(text: str, checks: str, *options: str) -> None:
 def show(module, *arguments) -> int:
     """A chapter's show.py: prints what the command line names (ir, stages, llvm_ir, assembly) of
     `module`, each made with `arguments`. `stages NAME …` prints only the stages so named."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `show.py stages | head` just ends
     what, *names = sys.argv[1:] or ["help"]
     if what == "stages":
         stages = module.stages(*arguments)
@@ -93,7 +96,7 @@ def show(module, *arguments) -> int:
                 continue
             print(f"// -----// {name} //----- //\n{text.strip()}")
     elif what == "passes":
-        for name, _ in module.stages(*arguments):
+        for name, _ in module.stages(*arguments)[1:]:  # the first is ("input", …)
             print(name)
     elif what in ("ir", "llvm_ir", "assembly"):
         print(getattr(module, what)(*arguments).strip())
@@ -105,9 +108,7 @@ def show(module, *arguments) -> int:
 
 def run_tests(test_file: str) -> int:
     """Runs one test file by pytest and returns its exit status (for `python3 test_jit.py`)."""
-    try:
-        import pytest
-    except ModuleNotFoundError:
+    if importlib.util.find_spec("pytest") is None:
         sys.exit("The tests need pytest: python3 -m pip install pytest numpy")
     folder = pathlib.Path(test_file).resolve().parent
     if not list(build_folder(folder).glob(f"ch{number(folder)}_*.so")):
@@ -115,7 +116,7 @@ def run_tests(test_file: str) -> int:
             f"{folder.name} is not built. Run `cmake --preset x64-release && cmake --build --preset x64-release` "
             "in the root of the course first."
         )
-    return int(pytest.main([test_file, *sys.argv[1:]]))
+    return subprocess.call([sys.executable, "-m", "pytest", test_file, *sys.argv[1:]])
 
 
 def _use_source_tree() -> None:

@@ -7,7 +7,8 @@ A fenced block is preceded by a comment that says where it comes from:
                                               a region, the whole file
     <!-- output: python3 show.py ir -->       what the command prints, run by bash in the folder of the
                                               Markdown file, chapters importable and tools on PATH; it must
-                                              exit with 0 (`not CMD` turns a failure round, `2>&1` adds stderr)
+                                              exit with 0 (`not CMD` turns a failure round, `2>&1` adds stderr,
+                                              `sed -n 1,9p` reads all its input, `head` does not)
     <!-- output(llvm 22): … -->               the same where one LLVM prints other text than the other:
                                               only checked on a build with that one
     <!-- sketch -->                           an illustration that nothing checks
