@@ -50,7 +50,7 @@ def make_optimizers(model, s):
 
 def learning_rate(s, step):
     """Up in 100 steps (fewer in a short training), level, then down to zero along a line over the second half."""
-    warmup = min(100, max(1, s.steps // 20))
+    warmup = min(100, max(1, s.steps // 10))
     return s.lr * min(1.0, (step + 1) / warmup, 2 * (s.steps - step) / s.steps)
 
 
