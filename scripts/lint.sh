@@ -50,6 +50,7 @@ if ((${#cpp[@]})); then
 fi
 if ((${#py[@]})); then
   if [[ $fix ]]; then
+    "$python" -m ruff format --quiet "${py[@]}" || status=1
     "$python" -m ruff check --quiet --fix "${py[@]}" || status=1
     "$python" -m ruff format --quiet "${py[@]}" || status=1
   else
@@ -61,7 +62,9 @@ for file in "${shell[@]}"; do
   bash -n "$file" || status=1
 done
 
-if ((status)); then
+if ((status)) && [[ $fix ]]; then
+  echo "lint: what is listed above is for a person to put right" >&2
+elif ((status)); then
   echo "lint: not in order; scripts/lint.sh --fix puts most of it right" >&2
 else
   echo "lint: ${#cpp[@]} C++, ${#py[@]} Python and ${#shell[@]} shell files are in order"

@@ -13,12 +13,25 @@ import pytest
 import chapters
 
 ROOT = chapters.ROOT
-IGNORED = {"build", "dist", "__pycache__", "Output", "node_modules"}  # and what begins with a dot, see files_of_the_tree
-FOLDERS = (
-    "ch.1.Fixed-size ch.2.Dynamic-size ch.3.JIT-caching ch.4.Tensor-bufferization ch.5.Vector-ops ch.6.Softmax "
-    "ch.7.Neural-ops ch.8.Custom-dialect ch.9.TableGen-dialect ch.10.Optimization ch.11.Attention ch.12.Transformer "
-    "ch.13.GPT ch.14.GPT-Optimized ch.15.GPU-Concepts ch.16.Nano-Serving"
-).split()
+IGNORED = {"build", "dist", "__pycache__", "Output", "node_modules"}  # and names with a dot in front
+FOLDERS = [
+    "ch.1.Fixed-size",
+    "ch.2.Dynamic-size",
+    "ch.3.JIT-caching",
+    "ch.4.Tensor-bufferization",
+    "ch.5.Vector-ops",
+    "ch.6.Softmax",
+    "ch.7.Neural-ops",
+    "ch.8.Custom-dialect",
+    "ch.9.TableGen-dialect",
+    "ch.10.Optimization",
+    "ch.11.Attention",
+    "ch.12.Transformer",
+    "ch.13.GPT",
+    "ch.14.GPT-Optimized",
+    "ch.15.GPU-Concepts",
+    "ch.16.Nano-Serving",
+]
 
 
 def run(*command, **options) -> subprocess.CompletedProcess:
@@ -61,7 +74,9 @@ def files_of_the_tree():
 def module_of(folder: pathlib.Path) -> str:
     """ch1_fixed_size for ch.1.Fixed-size: the one extension in its build folder."""
     modules = [path.name.split(".")[0] for path in chapters.build_folder(folder).glob("ch*.so")]
-    assert len(modules) == 1, f"{folder.name} has {modules or 'no extension'} in {chapters.build_folder(folder)}"
+    assert len(modules) == 1, (
+        f"{folder.name} has {modules or 'no extension'} in {chapters.build_folder(folder)}"
+    )
     return modules[0]
 
 
@@ -89,7 +104,9 @@ def test_one_process_imports_every_chapter():
     """Two modules with one name for a pass or an option would end the process here."""
     modules = [module_of(folder) for folder in chapters.source_folders()]
     for order in (modules, modules[::-1]):
-        result = run(sys.executable, "-c", f"import chapters\nimport {', '.join(order)}\nprint('all')", cwd=ROOT)
+        result = run(
+            sys.executable, "-c", f"import chapters\nimport {', '.join(order)}\nprint('all')", cwd=ROOT
+        )
         assert (result.returncode, result.stdout) == (0, "all\n")
 
 
@@ -99,7 +116,10 @@ def test_one_process_imports_every_chapter():
 def test_a_new_chapter_is_a_folder_and_one_line(tmp_path):
     tree = tmp_path / "the course"  # a space in the path is fine
     for path in files_of_the_tree():
-        if path.suffix in {".txt", ".cmake", ".in", ".td", ".cpp", ".h", ".py", ".json"} and "models" not in path.parts:
+        if (
+            path.suffix in {".txt", ".cmake", ".in", ".td", ".cpp", ".h", ".py", ".json"}
+            and "models" not in path.parts
+        ):
             copy = tree / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
@@ -153,7 +173,9 @@ def test_another_version_of_mlir_is_refused(tmp_path, fake_mlir, version, direct
 def test_mlir_without_its_shared_library_is_refused(tmp_path, fake_mlir):
     result = configure(ROOT, tmp_path / "build", fake_mlir("22.1.0"))
     assert result.returncode != 0
-    assert re.search(r"MLIR 22\.1\.0 in \S+ has no shared libMLIR/libLLVM", words(result.stdout)), result.stdout
+    assert re.search(r"MLIR 22\.1\.0 in \S+ has no shared libMLIR/libLLVM", words(result.stdout)), (
+        result.stdout
+    )
 
 
 def test_missing_mlir_is_named_with_the_way_to_get_it(tmp_path):
@@ -200,7 +222,10 @@ def test_a_second_set_up_is_quick_and_asks_nobody(tmp_path):
 
 
 def test_no_file_names_a_machine_or_somebody_s_folder():
-    patterns = [r"(?<![\w.$}\")-])/(?:work|root|home/\w+)/", r"\b(?:pypi\.org|files\.pythonhosted|deb\.debian\.org)\b"]
+    patterns = [
+        r"(?<![\w.$}\")-])/(?:work|root|home/\w+)/",
+        r"\b(?:pypi\.org|files\.pythonhosted|deb\.debian\.org)\b",
+    ]
     if len(os.uname().nodename) > 5 and os.uname().nodename != "localhost":
         patterns.append(rf"\b{re.escape(os.uname().nodename)}\b")
     found = []
