@@ -96,8 +96,11 @@ def gpt2_hidden(weights: GPT2Weights, ids: np.ndarray) -> gpt.Tensor:
 
 
 def head(weights: GPT2Weights, hidden: gpt.Tensor) -> gpt.Tensor:
-    """[T, D] -> [T, V]: the similarity of each row with each row of the token embedding."""
-    return gpt.matmul(hidden, gpt.transpose(weights.tensors["wte.weight"]))
+    """[T, D] -> [T, V]: the product of each row with each row of the token embedding.
+
+    Turned around, like ch.12's `linear`: the embedding is read as it is stored, and what is transposed is small.
+    """
+    return gpt.transpose(gpt.matmul(weights.tensors["wte.weight"], gpt.transpose(hidden)))
 
 
 def gpt2_logits(weights: GPT2Weights, ids) -> np.ndarray:

@@ -18,6 +18,9 @@
 #include "ch13/Lowering.h"
 #include "ch13/Ops.h"
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
+
 namespace py = pybind11;
 using namespace ch13;
 using ch11::toTensor;
@@ -31,65 +34,39 @@ static Tensor toIds(const py::object &ids) {
 }
 // [/to-ids]
 
-/// Reads weights one after the other, by name.
-class WeightReader {
-public:
-  WeightReader(std::vector<py::object> arrays, std::string where)
-      : arrays(std::move(arrays)), where(std::move(where)) {}
-
-  Tensor take(const char *name) {
-    return toTensor(arrays.at(next++), where + name);
-  }
-
-  /// wq bq wk bk wv bv wo bo. The order of evaluation inside braces is that of
-  /// the text.
-  AttentionWeights attention() {
-    return {take("wq"), take("bq"), take("wk"), take("bk"),
-            take("wv"), take("bv"), take("wo"), take("bo")};
-  }
-
-  /// Those, then w1 b1 w2 b2 gamma1 beta1 gamma2 beta2.
-  BlockWeights block() {
-    return {attention(),   take("w1"),     take("b1"),
-            take("w2"),    take("b2"),     take("gamma1"),
-            take("beta1"), take("gamma2"), take("beta2")};
-  }
-
-private:
-  std::vector<py::object> arrays;
-  std::string where; // in front of a name: "weights[1]."
-  size_t next = 0;
-};
-
-static constexpr size_t kArraysPerLayer = 16;
+// [weights]
+/// 16 arrays in the order of gpt_block, which has the norms at the end, as the
+/// weights of a block.
+static BlockWeights toBlock(llvm::ArrayRef<py::object> arrays,
+                            const std::string &prefix = "") {
+  static const char *const names[ch12::kArraysPerBlock] = {
+      "wq", "bq", "wk", "bk", "wv",     "bv",    "wo",     "bo",
+      "w1", "b1", "w2", "b2", "gamma1", "beta1", "gamma2", "beta2"};
+  llvm::StringMap<Tensor> w;
+  for (auto [array, name] : llvm::zip_equal(arrays, names))
+    w.try_emplace(name, toTensor(array, prefix + name));
+  auto at = [&w](const char *name) { return w.find(name)->second; };
+  return {{at("wq"), at("bq"), at("wk"), at("bk"), at("wv"), at("bv"), at("wo"),
+           at("bo")},
+          at("gamma1"),
+          at("beta1"),
+          at("w1"),
+          at("b1"),
+          at("w2"),
+          at("b2"),
+          at("gamma2"),
+          at("beta2")};
+}
+// [/weights]
 
 /// A sequence of 16 arrays a layer, or of layers of 16 arrays.
 static std::vector<BlockWeights> toLayers(const py::sequence &weights) {
-  std::vector<py::object> flat;
-  for (py::handle item : weights) {
-    bool isLayer =
-        py::isinstance<py::list>(item) || py::isinstance<py::tuple>(item);
-    if (!isLayer) {
-      flat.push_back(py::reinterpret_borrow<py::object>(item));
-      continue;
-    }
-    auto layer = py::reinterpret_borrow<py::sequence>(item);
-    if (layer.size() != kArraysPerLayer)
-      throw py::value_error("weights: expected 16 arrays for each layer, got " +
-                            std::to_string(layer.size()));
-    for (py::handle array : layer)
-      flat.push_back(py::reinterpret_borrow<py::object>(array));
-  }
-  if (flat.size() % kArraysPerLayer != 0)
-    throw py::value_error("weights: expected 16 arrays for each layer, got " +
-                          std::to_string(flat.size()));
+  std::vector<py::object> flat = ch12::flattenLayers(weights);
   std::vector<BlockWeights> layers;
-  for (size_t first = 0; first < flat.size(); first += kArraysPerLayer) {
-    auto begin = flat.begin() + first;
-    std::string where =
-        "weights[" + std::to_string(first / kArraysPerLayer) + "].";
-    layers.push_back(
-        WeightReader({begin, begin + kArraysPerLayer}, where).block());
+  for (size_t first = 0; first < flat.size(); first += ch12::kArraysPerBlock) {
+    size_t layer = first / ch12::kArraysPerBlock;
+    layers.push_back(toBlock({flat.data() + first, ch12::kArraysPerBlock},
+                             "layer " + std::to_string(layer) + ": "));
   }
   return layers;
 }
@@ -148,8 +125,12 @@ static void bindGpt(py::module_ &m) {
   m.def(
       "gpt_attention",
       [](O x, O wq, O bq, O wk, O bk, O wv, O bv, O wo, O bo, int64_t heads) {
-        WeightReader weights({wq, bq, wk, bk, wv, bv, wo, bo}, "");
-        return gptAttention(toTensor(x, "x"), weights.attention(), heads);
+        return gptAttention(toTensor(x, "x"),
+                            {toTensor(wq, "wq"), toTensor(bq, "bq"),
+                             toTensor(wk, "wk"), toTensor(bk, "bk"),
+                             toTensor(wv, "wv"), toTensor(bv, "bv"),
+                             toTensor(wo, "wo"), toTensor(bo, "bo")},
+                            heads);
       },
       py::arg("x"), py::arg("wq"), py::arg("bq"), py::arg("wk"), py::arg("bk"),
       py::arg("wv"), py::arg("bv"), py::arg("wo"), py::arg("bo"),
@@ -160,10 +141,9 @@ static void bindGpt(py::module_ &m) {
       "gpt_block",
       [](O x, O wq, O bq, O wk, O bk, O wv, O bv, O wo, O bo, O w1, O b1, O w2,
          O b2, O gamma1, O beta1, O gamma2, O beta2, int64_t heads) {
-        WeightReader weights({wq, bq, wk, bk, wv, bv, wo, bo, w1, b1, w2, b2,
-                              gamma1, beta1, gamma2, beta2},
-                             "");
-        return gptBlock(toTensor(x, "x"), weights.block(), heads);
+        py::object arrays[] = {wq, bq, wk, bk, wv,     bv,    wo,     bo,
+                               w1, b1, w2, b2, gamma1, beta1, gamma2, beta2};
+        return gptBlock(toTensor(x, "x"), toBlock(arrays), heads);
       },
       py::arg("x"), py::arg("wq"), py::arg("bq"), py::arg("wk"), py::arg("bk"),
       py::arg("wv"), py::arg("bv"), py::arg("wo"), py::arg("bo"), py::arg("w1"),

@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/Passes.h"
 
 #include <cmath>
 
@@ -178,7 +179,7 @@ Value makeTable(ImplicitLocOpBuilder &b, ArrayRef<OpFoldResult> sizes,
 ///   y[t,h,i,0] = x[t,h,i,0] * c[t,i] - x[t,h,i,1] * s[t,i]
 ///   y[t,h,i,1] = x[t,h,i,1] * c[t,i] + x[t,h,i,0] * s[t,i]
 ///
-/// The tables are the same for q, k and every layer: CSE keeps one of each.
+/// The tables are the same for q, k and every layer; CSE keeps one of each.
 struct LowerRope : OpConversionPattern<RopeOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -278,6 +279,8 @@ void ch13::registerDialects(DialectRegistry &registry) {
 // [pipeline]
 void ch13::buildPipeline(OpPassManager &pm) {
   pm.addPass(createLowerPass());
+  // Merges the tables of angles. Later it would merge too much: see ch.11.
+  pm.addPass(createCSEPass());
   ch12::buildPipeline(pm);
 }
 // [/pipeline]

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <stdexcept>
 
+using ch11::expectShape;
 using llvm::ArrayRef;
 
 namespace ch13 {
@@ -23,8 +24,8 @@ static std::string number(int64_t n) { return std::to_string(n); }
 
 // [embedding]
 Tensor embedding(const Tensor &ids, const Tensor &table) {
-  ch11::expectShape(ids, "ids", {ch1::kAnySize});
-  ch11::expectShape(table, "table", {ch1::kAnySize, ch1::kAnySize});
+  expectShape(ids, "ids", {ch1::kAnySize});
+  expectShape(table, "table", {ch1::kAnySize, ch1::kAnySize});
   int64_t rows = table.shape()[0];
   auto values = ids->data.unchecked<int32_t, 1>();
   for (pybind11::ssize_t t = 0; t < values.shape(0); ++t)
@@ -39,7 +40,7 @@ Tensor embedding(const Tensor &ids, const Tensor &table) {
 // [/embedding]
 
 Tensor columns(const Tensor &t, int64_t first, int64_t count) {
-  ch11::expectShape(t, "t", {ch1::kAnySize, ch1::kAnySize});
+  expectShape(t, "t", {ch1::kAnySize, ch1::kAnySize});
   int64_t width = t.shape()[1];
   if (first < 0 || first > width)
     throw std::invalid_argument("first: expected 0 to " + number(width) +
@@ -63,13 +64,13 @@ Tensor maskedSoftmax(const Tensor &x, const Tensor &mask) {
   if (x.rank() != 2 && x.rank() != 3)
     throw std::invalid_argument("x: expected rank 2 or 3, got shape " +
                                 ch1::shapeText(x.shape()));
-  ch11::expectShape(mask, "mask", x.shape().take_back(2));
+  expectShape(mask, "mask", x.shape().take_back(2));
   return ch11::makeNode("transformer.masked_softmax", {x, mask}, {},
                         ch11::Shape(x.shape().begin(), x.shape().end()));
 }
 
 Tensor rope(const Tensor &x, float base, int64_t numHeads) {
-  ch11::expectShape(x, "x", {ch1::kAnySize, ch1::kAnySize});
+  expectShape(x, "x", {ch1::kAnySize, ch1::kAnySize});
   if (numHeads < 1)
     throw std::invalid_argument("num_heads: expected at least 1, got " +
                                 number(numHeads));
@@ -93,8 +94,17 @@ Tensor rope(const Tensor &x, float base, int64_t numHeads) {
 // [gpt-attention]
 Tensor gptAttention(const Tensor &x, const AttentionWeights &w,
                     int64_t numHeads) {
-  Tensor q = rope(ch12::linear(x, w.wq, w.bq), 10000.0f, numHeads);
-  Tensor k = rope(ch12::linear(x, w.wk, w.bk), 10000.0f, numHeads);
+  expectShape(x, "x", {ch1::kAnySize, ch1::kAnySize});
+  int64_t width = x.shape()[1];
+  for (auto [name, matrix] : {std::pair("wq", w.wq), std::pair("wk", w.wk),
+                              std::pair("wv", w.wv), std::pair("wo", w.wo)})
+    expectShape(matrix, name, {width, width});
+  for (auto [name, bias] : {std::pair("bq", w.bq), std::pair("bk", w.bk),
+                            std::pair("bv", w.bv), std::pair("bo", w.bo)})
+    expectShape(bias, name, {width});
+
+  Tensor q = rope(ch12::linear(x, w.wq, w.bq), kRopeBase, numHeads);
+  Tensor k = rope(ch12::linear(x, w.wk, w.bk), kRopeBase, numHeads);
   Tensor v = ch12::linear(x, w.wv, w.bv);
   Tensor mixed = ch11::attention(q, k, v, numHeads, /*causal=*/true);
   return ch12::linear(mixed, w.wo, w.bo);
@@ -103,22 +113,32 @@ Tensor gptAttention(const Tensor &x, const AttentionWeights &w,
 
 // [gpt-block]
 Tensor gptBlock(const Tensor &x, const BlockWeights &w, int64_t numHeads) {
-  Tensor seen = gptAttention(ch12::layerNorm(x, w.gamma1, w.beta1), w.attention,
-                             numHeads);
-  Tensor y = ch11::add(x, seen);
-  Tensor thought =
-      ch12::ffn(ch12::layerNorm(y, w.gamma2, w.beta2), w.w1, w.b1, w.w2, w.b2);
-  return ch11::add(y, thought);
+  expectShape(x, "x", {ch1::kAnySize, ch1::kAnySize});
+  for (auto [name, vector] :
+       {std::pair("gamma1", w.gamma1), std::pair("beta1", w.beta1),
+        std::pair("gamma2", w.gamma2), std::pair("beta2", w.beta2)})
+    expectShape(vector, name, {x.shape()[1]});
+  Tensor normed = ch12::layerNorm(x, w.gamma1, w.beta1);
+  Tensor y = ch11::add(x, gptAttention(normed, w.attention, numHeads));
+  return ch11::add(y, ch12::ffn(ch12::layerNorm(y, w.gamma2, w.beta2), w.w1,
+                                w.b1, w.w2, w.b2));
 }
+// [/gpt-block]
 
 Tensor gptForward(const Tensor &ids, const Tensor &table,
                   ArrayRef<BlockWeights> layers, const Tensor &finalGamma,
                   const Tensor &finalBeta, int64_t numHeads) {
   Tensor x = embedding(ids, table);
-  for (const BlockWeights &layer : layers)
-    x = gptBlock(x, layer, numHeads);
+  expectShape(finalGamma, "final_gamma", {x.shape()[1]});
+  expectShape(finalBeta, "final_beta", {x.shape()[1]});
+  for (size_t i = 0; i < layers.size(); ++i) {
+    try {
+      x = gptBlock(x, layers[i], numHeads);
+    } catch (const std::invalid_argument &error) {
+      throw std::invalid_argument("layer " + number(i) + ": " + error.what());
+    }
+  }
   return ch12::layerNorm(x, finalGamma, finalBeta);
 }
-// [/gpt-block]
 
 } // namespace ch13

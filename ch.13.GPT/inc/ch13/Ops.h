@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "ch11/Graph.h"
+#include "ch12/Ops.h"
 
 namespace ch13 {
 
@@ -22,17 +22,12 @@ Tensor causalMask(int64_t size);
 /// softmax(x + mask) over the last axis; x [T, S] or [H, T, S], mask [T, S].
 Tensor maskedSoftmax(const Tensor &x, const Tensor &mask);
 /// Turns the pairs (2i, 2i + 1) of each head of x [T, D] by their position.
-Tensor rope(const Tensor &x, float base = 10000.0f, int64_t numHeads = 1);
+inline constexpr float kRopeBase = 10000.0f;
+Tensor rope(const Tensor &x, float base = kRopeBase, int64_t numHeads = 1);
 
-/// The weights of one attention, named as in ch.12: w [D, D], b [D].
-struct AttentionWeights {
-  Tensor wq, bq, wk, bk, wv, bv, wo, bo;
-};
-/// The weights of one block: those, then w1 [F, D], w2 [D, F] and two norms.
-struct BlockWeights {
-  AttentionWeights attention;
-  Tensor w1, b1, w2, b2, gamma1, beta1, gamma2, beta2;
-};
+// The weights of a block are those of ch.12.
+using ch12::AttentionWeights;
+using ch12::BlockWeights;
 
 /// Causal attention of x [T, D] with itself, positions by rope.
 Tensor gptAttention(const Tensor &x, const AttentionWeights &w,
