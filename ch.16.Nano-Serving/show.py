@@ -1,10 +1,12 @@
-"""Prints what the engine does, on a small model with random weights: `python3 show.py pool | batch | schedule`."""
+"""Prints what the engine does, on a small model with random weights: `python3 show.py schedule`."""
 
 import argparse
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import tokenizers
+
 import chapters  # noqa: F401  finds the build tree
 
 import ch13_weights
@@ -12,6 +14,7 @@ import ch16_nano_serving as ch16
 from ch16_reference import ReferenceGPT2
 from nano_engine import NanoServingEngine, RequestState, SamplingParams
 from nano_engine.batch import Chunk
+from nano_engine.detokenizer import Detokenizer, byte_alphabet
 
 CONFIG = ch13_weights.GPT2Config(vocab_size=100, n_layer=2, n_head=2, n_embd=16, n_positions=64)
 
@@ -94,7 +97,41 @@ def show_schedule() -> None:
     print("free pages after the step", *(f"{n:>2}" for n in free_pages))
 
 
+def show_text() -> None:
+    """Four tokens of one byte each, and the characters they make."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(byte_alphabet(), []))
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    decoder = Detokenizer(tokenizer).start()
+    for token in "né!".encode():
+        print(f"token {token:#04x}  text {decoder.feed([token])!r}")
+
+
+def show_errors() -> None:
+    served = engine(kv_cache_pages=8)
+    for prompt, params in (
+        ([], {}),
+        ([1, 2, 100], {}),
+        ([1] * 65, {}),
+        ([1] * 30, {"max_tokens": 8}),
+        ([1], {"max_tokens": 0}),
+        ([1], {"temperature": float("nan")}),
+    ):
+        try:
+            served.generate([prompt], SamplingParams(**params))
+        except ValueError as refusal:
+            print(refusal)
+    (request,) = served.generate([[1, 2, 3]], SamplingParams(max_tokens=8))
+    print("and the engine goes on:", request.output_tokens)
+
+
 if __name__ == "__main__":
+    shows = {
+        "pool": show_pool,
+        "batch": show_batch,
+        "schedule": show_schedule,
+        "text": show_text,
+        "errors": show_errors,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["pool", "batch", "schedule"])
-    {"pool": show_pool, "batch": show_batch, "schedule": show_schedule}[parser.parse_args().what]()
+    parser.add_argument("what", choices=shows)
+    shows[parser.parse_args().what]()

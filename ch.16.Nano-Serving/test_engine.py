@@ -1,15 +1,21 @@
-"""The engine over time: schedules, aborts, streams, faults, threads, memory. The model is the NumPy reference, whose
-step is exact, except where a test says otherwise."""
+"""The engine over time: schedules, aborts, streams, faults, threads, memory.
+
+The model is the NumPy reference, whose step is exact, except where a test says otherwise.
+"""
 
 import functools
 import gc
+import os
 import pathlib
+import signal
 import sys
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +32,8 @@ from ch16_testing import (
     run_all,
     tokenizer,
 )
-from nano_engine import RequestState, SamplingParams
+from nano_engine import QueueFull, RequestState, SamplingParams
+from nano_engine.fair_lock import FairLock
 
 # Schedules
 
@@ -136,6 +143,17 @@ def test_a_long_prompt_does_not_stall_the_others():
     assert long.finish_reason == "length"
 
 
+def test_decodes_leave_a_token_for_a_prompt():
+    """With a budget of one token a step, a new prompt does not wait for the answers before it to end."""
+    served = engine("reference", max_chunk_size=1)
+    long = served.submit([1], SamplingParams(max_tokens=30))
+    served.step()
+    short = served.submit([2, 3], SamplingParams(max_tokens=1))
+    for _ in range(2):
+        assert [chunk.num_tokens for chunk in served.step()] == [1, 1]
+    assert short.is_finished and not long.is_finished
+
+
 def test_pages_are_taken_for_the_worst_case_and_given_back():
     served = engine("reference", kv_cache_pages=6)  # 24 slots
     a = served.submit([1] * 5, SamplingParams(max_tokens=8))  # 12 slots: 3 pages
@@ -160,7 +178,7 @@ def test_abort_in_every_state():
     assert [r.state.value for r in (decoding, prefilling, waiting)] == ["decode", "prefill", "waiting"]
     for request in (waiting, prefilling, decoding):
         assert served.abort(request.id)
-        assert request.finish_reason == "abort" and request.is_finished
+        assert request.finish_reason == "abort" and request.is_finished and request.page_table == []
         assert not served.abort(request.id), "it ends once"
         served.check_integrity()
     assert decoding.output_tokens and served.step() == []
@@ -302,7 +320,7 @@ def test_nan_ends_one_request_and_no_other(kind):
     for _ in range(3):
         good, bad, also_good = served.generate(asked, params)
         assert bad.finish_reason == "error" and bad.output_tokens == []
-        assert bad.error == "the model's logits for position 2 are not finite (their maximum is nan)"
+        assert bad.error == "the logits of position 2 are not finite: their maximum is nan"
         for request, prompt in ((good, asked[0]), (also_good, asked[2])):
             assert request.finish_reason == "length"
             assert request.output_tokens == engine(kind).generate([prompt], params)[0].output_tokens
@@ -382,6 +400,47 @@ def test_a_short_answer_does_not_wait_for_a_long_one_of_another_thread():
     assert order == ["short", "long"]
 
 
+def test_the_lock_goes_to_who_waits_longest():
+    lock, order = FairLock(), []
+
+    def take(name):
+        with lock:
+            order.append(name)
+
+    threads = [threading.Thread(target=take, args=(name,)) for name in "abc"]
+    with lock:
+        for num_waiting, thread in enumerate(threads, 1):
+            thread.start()
+            while len(lock._gates) < num_waiting:
+                time.sleep(0.001)
+    take("me, again")  # the one that has just had it comes last
+    for thread in threads:
+        thread.join()
+    assert order == ["a", "b", "c", "me, again"]
+
+
+def test_ctrl_c_while_waiting_for_the_lock_leaves_the_queue():
+    lock, entered, leave = FairLock(), threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            entered.set()
+            while not lock._gates:
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGINT)
+            leave.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait()
+    with pytest.raises(KeyboardInterrupt), lock:
+        pass
+    leave.set()
+    holder.join()
+    with lock:
+        assert not lock._gates
+
+
 @pytest.mark.parametrize("kind", ["reference", "compiled"])
 def test_a_thousand_requests_leave_no_memory_behind(kind):
     served = engine(kind, kv_cache_pages=60, max_chunk_size=64)
@@ -397,6 +456,34 @@ def test_a_thousand_requests_leave_no_memory_behind(kind):
     assert rss_bytes() - before < 3 << 20
     assert served.get_stats()["total_requests_served"] == 1250
     require_all_back(served)
+
+
+def test_the_queue_has_an_end():
+    served = engine("reference", max_waiting_requests=2)
+    waiting = [served.submit([1]) for _ in range(2)]
+    with pytest.raises(
+        QueueFull, match="1 more requests do not fit the waiting queue: it holds at most 2 and has 2"
+    ):
+        served.submit([1])
+    with pytest.raises(QueueFull):
+        served.stream("To be")
+    served.step()  # both have started
+    assert served.submit([1]).state is RequestState.WAITING and all(
+        len(r.output_tokens) == 1 for r in waiting
+    )
+
+
+def test_a_tokenizer_that_truncates_does_not():
+    """A tokenizer.json may ask for it; a prompt that is too long is refused all the same, and not cut."""
+    cutting = tokenizers.Tokenizer.from_str(tokenizer().to_str())
+    cutting.enable_truncation(5)
+    cutting.enable_padding(length=12)
+    served = engine("reference", tokenizer=cutting)
+    (request,) = served.generate([TEXT[:20]], SamplingParams(max_tokens=1))
+    assert request.prompt_tokens == tokenizer().encode(TEXT[:20]).ids
+    with pytest.raises(ValueError, match="tokens; the model reads at most 40"):
+        served.generate([TEXT])
+    assert cutting.truncation["max_length"] == 5, "the caller's own is as it was"
 
 
 def test_a_progress_bar_counts_requests(capfd):

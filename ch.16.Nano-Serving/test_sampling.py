@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 import chapters
 
+from ch13_sampling import choose
 from ch16_testing import TEXT, tokenizer
 from nano_engine import SamplingParams
 from nano_engine.detokenizer import Detokenizer, byte_alphabet
-from nano_engine.sampling import NonFiniteLogits, sample, uniform
+from nano_engine.sampling import sample
 
 REFUSED = [
     ({"max_tokens": 0}, ValueError, "max_tokens must be at least 1, got 0"),
@@ -94,22 +95,29 @@ def test_minus_infinity_is_never_drawn():
 
 
 @pytest.mark.parametrize("bad", [[0, np.nan, 1], [np.inf, 0, 1], [-np.inf] * 3])
+@pytest.mark.parametrize("top_p", [1, 0.5])
 @pytest.mark.parametrize("temperature", [0, 1])
-def test_logits_that_are_not_numbers_are_an_error(bad, temperature):
-    with pytest.raises(NonFiniteLogits, match="logits for position 7 are not finite"):
-        sample(np.float32(bad), SamplingParams(temperature=temperature), 0, 7)
+def test_logits_that_are_not_numbers_are_an_error(bad, temperature, top_p):
+    with pytest.raises(ValueError, match="logits of position 7 are not finite"):
+        sample(np.float32(bad), SamplingParams(temperature=temperature, top_p=top_p), 0, 7)
 
 
-def test_random_numbers_depend_on_seed_and_position_alone():
-    numbers = np.array([[uniform(seed, position) for position in range(300)] for seed in (0, 1, 2**64 - 1)])
-    assert (numbers == [[uniform(s, p) for p in range(300)] for s in (0, 1, 2**64 - 1)]).all()
-    assert np.unique(numbers).size == numbers.size and numbers.min() >= 0 and numbers.max() < 1
-    assert abs(numbers.mean() - 0.5) < 0.03 and abs(np.corrcoef(numbers)[0, 1]) < 0.15
-    # Fixed for ever: a seeded answer of today is the same in a later version.
-    assert [round(uniform(7, p), 6) for p in range(3)] == PHILOX_OF_7
+def test_the_draw_is_that_of_the_chapters_before():
+    logits = np.random.default_rng(0).standard_normal(500).astype(np.float32)
+    for position in range(200):
+        params = SamplingParams(temperature=0.9, top_k=30)
+        expected = choose(logits, temperature=0.9, top_k=30, seed=8, position=position)
+        assert sample(logits, params, seed=8, position=position) == expected
 
 
-PHILOX_OF_7 = [0.872073, 0.882467, 0.366548]
+def test_a_seeded_answer_of_today_is_one_of_tomorrow():
+    flat = np.zeros(1000, np.float32)
+    assert [sample(flat, SamplingParams(temperature=1.0), 7, p) for p in range(3)] == [872, 882, 366]
+    assert [sample(flat, SamplingParams(temperature=1.0, top_p=0.5), 7, p) for p in range(3)] == [
+        436,
+        441,
+        183,
+    ]
 
 
 # Text

@@ -12,7 +12,7 @@ from .decode_manager import DecodeManager
 from .executor import ModelExecutor
 from .prefill_manager import PrefillManager
 from .request_pool import RequestPool
-from .sampling import NonFiniteLogits, sample
+from .sampling import sample
 
 
 class ContinuousBatcher:
@@ -57,7 +57,7 @@ class ContinuousBatcher:
         for request, row in zip(batch.sampled, logits, strict=True):
             try:
                 token = sample(row, request.params, request.seed, position=request.num_tokens)
-            except NonFiniteLogits as failure:
+            except ValueError as failure:  # the logits are not finite
                 self.requests.finish(request, "error", str(failure))
             else:
                 self.decodes.accept(request, token)

@@ -1,8 +1,8 @@
-"""How the next token is chosen: what a caller may ask for, and one function that does it.
+"""What a caller may ask for, and how the next token is chosen accordingly.
 
-A row of logits, the parameters, the seed and the position of the token decide the outcome, and nothing else
-does. In particular there is no generator whose state other requests advance: a seeded answer is the same in
-any batch.
+The draw itself is ch.13's `choose`: a row of logits, the parameters, the seed and the position of the token decide
+it, and no generator has a state that other requests advance. So a seeded answer is the same in any batch, and the
+same as that of ch.13 and ch.14. Here it gets top_p, and parameters that are checked once, when they are made.
 """
 
 import dataclasses
@@ -12,11 +12,9 @@ import operator
 
 import numpy as np
 
+from ch13_sampling import choose
+
 MAX_SEED = 2**64 - 1
-
-
-class NonFiniteLogits(ValueError):
-    """The model returned a row from which no token can be chosen."""
 
 
 def require_int(name: str, value, low: int, high: int | None = None) -> int:
@@ -86,48 +84,37 @@ class SamplingParams:
             object.__setattr__(self, name, value)
 
 
-# [uniform]
-def uniform(seed: int, position: int) -> float:
-    """A number in [0, 1) that depends on (seed, position) alone: Philox with the pair as its key."""
-    bits = np.random.Philox(key=np.array([seed, position], np.uint64)).random_raw()
-    return (int(bits) >> 11) * 2.0**-53
-
-
-# [/uniform]
-
-
 # [sample]
 def sample(logits: np.ndarray, params: SamplingParams, seed: int, position: int) -> int:
-    """The token at `position`, from `logits` [vocab] of the position before it."""
-    top = logits.max()
-    if not np.isfinite(top):  # a NaN or +inf anywhere, or -inf everywhere
-        raise NonFiniteLogits(
-            f"the model's logits for position {position} are not finite (their maximum is {top})"
-        )
-    if params.temperature == 0:
-        return int(logits.argmax())
+    """The token at `position`, from `logits` [vocab] of the position before it.
 
-    tokens = None  # the candidates; None: every token
-    if params.top_k is not None and params.top_k < logits.size:
-        kth_largest = np.partition(logits, -params.top_k)[-params.top_k]
-        tokens = np.flatnonzero(logits >= kth_largest)
-        logits = logits[tokens]
-
-    # Relative to the largest, so that no temperature, however small, can overflow.
-    with np.errstate(over="ignore", under="ignore"):
-        weights = np.exp((logits.astype(np.float64) - top) / params.temperature)
-
-    if params.top_p < 1:
-        order = np.argsort(-weights, kind="stable")
-        mass = weights[order].cumsum()
-        kept = order[: 1 + np.searchsorted(mass, params.top_p * mass[-1])]
-        tokens = kept if tokens is None else tokens[kept]
-        weights = weights[kept]
-
-    mass = weights.cumsum()
-    drawn = np.searchsorted(mass, uniform(seed, position) * mass[-1], side="right")
-    drawn = min(int(drawn), mass.size - 1)
-    return drawn if tokens is None else int(tokens[drawn])
+    ValueError if they are not numbers to choose by (a NaN or an infinity, or nothing but -inf).
+    """
+    if params.top_p < 1 and params.temperature > 0 and np.isfinite(logits.max()):
+        logits = nucleus(logits, params)
+    return choose(logits, params.temperature, params.top_k, seed, position)
 
 
 # [/sample]
+
+
+# [nucleus]
+def nucleus(logits: np.ndarray, params: SamplingParams) -> np.ndarray:
+    """`logits` with -inf for all but the likeliest tokens whose probabilities reach top_p.
+
+    The probabilities are those among the top_k.
+    """
+    candidates = np.arange(logits.size)
+    if params.top_k is not None and params.top_k < logits.size:
+        candidates = np.flatnonzero(logits >= np.partition(logits, -params.top_k)[-params.top_k])
+    with np.errstate(over="ignore", under="ignore"):
+        weights = np.exp((logits[candidates].astype(np.float64) - logits.max()) / params.temperature)
+    order = np.argsort(-weights, kind="stable")  # equal weights: the smaller id first
+    mass = weights[order].cumsum()
+    kept = candidates[order[: 1 + np.searchsorted(mass, params.top_p * mass[-1])]]
+    left = np.full_like(logits, -np.inf)
+    left[kept] = logits[kept]
+    return left
+
+
+# [/nucleus]
