@@ -37,14 +37,10 @@ namespace {
 /// fixed.
 constexpr int64_t kChains = 4;
 
-struct AttentionKernel : OpRewritePattern<PagedAttentionOp> {
-  AttentionKernel(MLIRContext *context, Tile tile)
-      : OpRewritePattern(context), tile(tile) {}
-  Tile tile;
+struct AttentionKernel : Kernel<PagedAttentionOp> {
+  using Kernel::Kernel;
 
-  LogicalResult matchAndRewrite(PagedAttentionOp op,
-                                PatternRewriter &rewriter) const override {
-    KernelBuilder b(op.getLoc(), rewriter, tile);
+  void emit(KernelBuilder &b, PagedAttentionOp op) const override {
     auto keys = op.getKeys().getType();
     int64_t heads = keys.getDimSize(1), headSize = keys.getDimSize(2),
             pageSize = keys.getDimSize(3);
@@ -71,8 +67,6 @@ struct AttentionKernel : OpRewritePattern<PagedAttentionOp> {
         finish(b, op, row, column, headSize, state);
       });
     });
-    rewriter.eraseOp(op);
-    return success();
   }
 
 private:

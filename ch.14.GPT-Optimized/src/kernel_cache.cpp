@@ -18,22 +18,6 @@ namespace ch14 {
 
 namespace {
 
-template <typename Op> struct Kernel : OpRewritePattern<Op> {
-  Kernel(MLIRContext *context, Tile tile)
-      : OpRewritePattern<Op>(context), tile(tile) {}
-  Tile tile;
-
-  virtual void emit(KernelBuilder &b, Op op) const = 0;
-
-  LogicalResult matchAndRewrite(Op op,
-                                PatternRewriter &rewriter) const override {
-    KernelBuilder b(op.getLoc(), rewriter, tile);
-    emit(b, op);
-    rewriter.eraseOp(op);
-    return success();
-  }
-};
-
 struct EmbedKernel : Kernel<RowsEmbedOp> {
   using Kernel::Kernel;
   void emit(KernelBuilder &b, RowsEmbedOp op) const override {

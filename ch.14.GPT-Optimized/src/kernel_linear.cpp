@@ -28,20 +28,19 @@ namespace {
 /// How many steps of the k loop are written out; the rest follows unrolled.
 constexpr int64_t kUnroll = 4;
 
-struct LinearKernel : OpRewritePattern<RowsLinearOp> {
-  LinearKernel(MLIRContext *context, Tile tile)
-      : OpRewritePattern(context), tile(tile) {}
-  Tile tile;
+struct LinearKernel : Kernel<RowsLinearOp> {
+  using Kernel::Kernel;
 
-  LogicalResult matchAndRewrite(RowsLinearOp op,
-                                PatternRewriter &rewriter) const override {
-    auto type = op.getWeight().getType();
-    if (type.getDimSize(2) != tile.panel)
-      return rewriter.notifyMatchFailure(
-          op, "the weights are packed for another tile");
-    KernelBuilder b(op.getLoc(), rewriter, tile);
+  const char *declines(RowsLinearOp op) const override {
+    return op.getWeight().getType().getDimSize(2) == tile.panel
+               ? nullptr
+               : "the weights are packed for another tile";
+  }
+
+  void emit(KernelBuilder &b, RowsLinearOp op) const override {
     Value rows = b.dim(op.getX(), 0);
-    b.loop(b.index(0), b.index(type.getDimSize(0)), 1, [&](Value panel) {
+    Value panels = b.index(op.getWeight().getType().getDimSize(0));
+    b.loop(b.index(0), panels, 1, [&](Value panel) {
       // Blocks of 8 rows, then at most one of 4, of 2 and of 1.
       Value done = b.index(0);
       for (int64_t block = tile.rows; block >= 1; block /= 2) {
@@ -51,8 +50,6 @@ struct LinearKernel : OpRewritePattern<RowsLinearOp> {
         done = end;
       }
     });
-    rewriter.eraseOp(op);
-    return success();
   }
 
 private:

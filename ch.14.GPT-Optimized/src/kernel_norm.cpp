@@ -21,14 +21,10 @@ namespace ch14 {
 
 namespace {
 
-struct NormKernel : OpRewritePattern<RowsNormOp> {
-  NormKernel(MLIRContext *context, Tile tile)
-      : OpRewritePattern(context), tile(tile) {}
-  Tile tile;
+struct NormKernel : Kernel<RowsNormOp> {
+  using Kernel::Kernel;
 
-  LogicalResult matchAndRewrite(RowsNormOp op,
-                                PatternRewriter &rewriter) const override {
-    KernelBuilder b(op.getLoc(), rewriter, tile);
+  void emit(KernelBuilder &b, RowsNormOp op) const override {
     int64_t width = op.getGamma().getType().getDimSize(0);
     b.loop(b.index(0), b.dim(op.getX(), 0), 1, [&](Value row) {
       auto x = [&](Value column, int64_t lanes) {
@@ -59,8 +55,6 @@ struct NormKernel : OpRewritePattern<RowsNormOp> {
         b.store(out, op.getOut(), {row, column});
       });
     });
-    rewriter.eraseOp(op);
-    return success();
   }
 
 private:

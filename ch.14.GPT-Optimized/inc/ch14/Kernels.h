@@ -71,6 +71,30 @@ public:
 /// GELU, tanh form: 0.5 v (1 + tanh(sqrt(2/pi) (v + 0.044715 v^3))).
 mlir::Value gelu(KernelBuilder &b, mlir::Value v);
 
+// [kernel]
+/// The pattern of one op: emit() writes the loops that take its place.
+template <typename Op> struct Kernel : mlir::OpRewritePattern<Op> {
+  Kernel(mlir::MLIRContext *context, Tile tile)
+      : mlir::OpRewritePattern<Op>(context), tile(tile) {}
+  const Tile tile;
+
+  virtual void emit(KernelBuilder &b, Op op) const = 0;
+
+  /// Why this kernel cannot take the op; null where it can.
+  virtual const char *declines(Op op) const { return nullptr; }
+
+  mlir::LogicalResult
+  matchAndRewrite(Op op, mlir::PatternRewriter &rewriter) const override {
+    if (const char *reason = declines(op))
+      return rewriter.notifyMatchFailure(op, reason);
+    KernelBuilder b(op.getLoc(), rewriter, tile);
+    emit(b, op);
+    rewriter.eraseOp(op);
+    return mlir::success();
+  }
+};
+// [/kernel]
+
 void populateLinearKernel(mlir::RewritePatternSet &patterns, Tile tile);
 void populateNormKernel(mlir::RewritePatternSet &patterns, Tile tile);
 void populateCacheKernels(mlir::RewritePatternSet &patterns, Tile tile);
