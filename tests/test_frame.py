@@ -140,7 +140,8 @@ def test_a_new_chapter_is_a_folder_and_one_line(tmp_path):
     result = run(cmake(), "--build", build, "--target", "ch99")
     assert result.returncode == 0, result.stdout
     code = "import chapters, ch99, ch99_tiny, ch99_more; print(ch99 is ch99_tiny, ch99.twice(4), ch99_more.answer)"
-    assert run(sys.executable, "-c", code, cwd=tree).stdout == "True 8 42\n"
+    environment = {**os.environ, "COURSE_BUILD_DIR": str(build)}
+    assert run(sys.executable, "-c", code, cwd=tree, env=environment).stdout == "True 8 42\n"
 
 
 # --- MLIR missing, too old, too new, without its shared library -------------------------
