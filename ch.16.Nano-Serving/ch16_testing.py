@@ -83,9 +83,9 @@ class Recorder:
     have the same bits, whatever else was in their batches.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, page_size: int):
         self.model = model
-        self.page_size = model.page_size
+        self.page_size = page_size
         self.token_of_slot: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], list[bytes]] = {}
 
@@ -112,7 +112,7 @@ class Recorder:
 
 
 def recorded(kind: str, page_size: int = 4) -> Recorder:
-    return Recorder(model(kind, page_size))
+    return Recorder(model(kind, page_size), page_size)
 
 
 def random_prompts(num: int, max_tokens: int, seed: int = 0) -> list[list[int]]:
