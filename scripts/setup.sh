@@ -151,7 +151,7 @@ make_venv() {
     [[ -n $base ]] || die "Python 3.11 or newer with venv and its headers is needed: install it (Debian:" \
       "python3 python3-venv python3-dev) or name one with PYTHON=…, and run this again."
     say "Making .venv with $("$base" --version)"
-    rm -rf "$venv"
+    rm -rf "$venv" "$build/CMakeCache.txt" "$build/build.ninja" # CMake remembers the old one's headers
     "$base" -m venv "$venv" || die "$base could not make $venv; its message above says why."
   fi
   touch "$venv/.complete"
