@@ -47,11 +47,11 @@ def assert_is_product(C, A, B):
     assert (np.abs(C - exact) <= bound).all()
 
 
-def run_python(code):
-    """Runs code in a fresh process with the chapters importable; returns what it prints."""
+def run_python(code, **variables):
+    """Runs code in a fresh process with the chapters importable, which must end well; returns what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
-        env=chapters.environment(),
+        env=chapters.environment() | variables,
         capture_output=True,
         text=True,
     )
@@ -383,6 +383,19 @@ def test_eight_threads_may_make_the_first_call_together():
         [t.join() for t in threads]
         assert not wrong, wrong
     """)
+
+
+def test_a_process_ends_well():
+    """Freed memory is overwritten here, so that nothing can be used after it is gone and go unnoticed."""
+    run_python(
+        """
+        import numpy as np, ch1
+        A, B = np.ones((8, 32), np.float32), np.ones((32, 16), np.float32)
+        ch1.gemm(A, B)
+        ch1.run(ch1.ir(), A, B)
+        """,
+        MALLOC_PERTURB_="165",
+    )
 
 
 def test_other_threads_run_while_one_compiles():

@@ -68,10 +68,11 @@ GemmFunction lookupGemm(const Jit &jit) {
 }
 
 /// @gemm, compiled at the first call. A static local is initialized exactly
-/// once, also when several threads arrive together.
+/// once, also when several threads arrive together. The code stays until the
+/// process ends: nothing is freed while another thread might still be in it.
 GemmFunction compiledGemm() {
-  static Jit jit(*Lowered().module);
-  static GemmFunction function = lookupGemm(jit);
+  static const Jit &jit = *new Jit(*Lowered().module);
+  static const GemmFunction function = lookupGemm(jit);
   return function;
 }
 

@@ -76,6 +76,10 @@ Jit::Jit(ModuleOp module, const JitOptions &options) {
     diagnostics.raise("the module was not compiled: " +
                       llvm::toString(created.takeError()));
   engine = std::move(*created);
+  // The engine's destructor calls this function, which is compiled when it is
+  // first looked up: do that now. A process may be at its end by then, with
+  // LLVM's own static objects gone.
+  lookup("__lljit_run_atexits");
 }
 // [/create]
 

@@ -1,0 +1,102 @@
+"""What a product of 8x32 by 32x16 costs when it is called from Python: chapter 1 beside NumPy.
+
+    python3 bench/ch1.py
+
+The candidates take turns in one run, thousands of calls at a time; figures are medians of the turns. First calls
+are timed in fresh processes. Everything runs on one thread.
+"""
+
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import numpy as np
+
+import chapters  # finds the build tree
+
+import ch1_fixed_size as ch1
+
+TURNS = 31
+
+
+def by_hand(A: list, B: list) -> list:
+    """Three loops of Python over lists."""
+    C = [[0.0] * 16 for _ in range(8)]
+    for i in range(8):
+        for j in range(16):
+            for k in range(32):
+                C[i][j] += A[i][k] * B[k][j]
+    return C
+
+
+def seconds_a_call(call, num_calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(num_calls):
+        call()
+    return (time.perf_counter() - start) / num_calls
+
+
+def medians(candidates: dict) -> dict[str, float]:
+    """{name: seconds a call}; each candidate is (callable, calls a turn)."""
+    samples = {name: [] for name in candidates}
+    for call, _ in candidates.values():
+        call()
+    for _ in range(TURNS):
+        for name, (call, num_calls) in candidates.items():
+            samples[name].append(seconds_a_call(call, num_calls))
+    return {name: statistics.median(values) for name, values in samples.items()}
+
+
+def first_call_seconds(statement: str) -> float:
+    code = (
+        "import time, numpy as np, ch1; A = np.ones((8, 32), np.float32); B = np.ones((32, 16), np.float32); "
+        f"start = time.perf_counter(); {statement}; print(time.perf_counter() - start)"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env=chapters.environment(), capture_output=True, check=True)
+        for _ in range(7)
+    ]
+    return statistics.median(float(run.stdout) for run in runs)
+
+
+def processor() -> str:
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    found = cpuinfo.is_file() and re.search(r"model name\s*: (.*)", cpuinfo.read_text())
+    return found[1] if found else platform.machine()
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((8, 32), dtype=np.float32)
+    B = rng.standard_normal((32, 16), dtype=np.float32)
+    C = np.empty((8, 16), np.float32)
+    lists = A.tolist(), B.tolist()
+    transposed = np.asfortranarray(A), np.asfortranarray(B)
+
+    seconds = medians(
+        {
+            "`ch1.gemm(A, B)`": (lambda: ch1.gemm(A, B), 2000),
+            "`ch1.gemm(A, B)`, both in Fortran order": (lambda: ch1.gemm(*transposed), 1000),
+            "NumPy, `A @ B`": (lambda: A @ B, 2000),
+            "NumPy, `np.matmul(A, B, out=C)`": (lambda: np.matmul(A, B, out=C), 2000),
+            "three loops of Python": (lambda: by_hand(*lists), 1),
+        }
+    )
+    base = seconds["NumPy, `A @ B`"]
+    print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}\n")
+    print("| case | µs a call | NumPy's `A @ B` is 1 |\n|---|---|---|")
+    for name, value in seconds.items():
+        print(f"| {name} | {1e6 * value:.2f} | {value / base:.2f} |")
+    print("\n| once | ms |\n|---|---|")
+    print(f"| the first `ch1.gemm(A, B)`: build, lower, compile, call | {1e3 * first_call_seconds('ch1.gemm(A, B)'):.0f} |")
+    stages = first_call_seconds("ch1.stages()")
+    print(f"| of which build and lower (`ch1.stages()`, which also prints) | {1e3 * stages:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
