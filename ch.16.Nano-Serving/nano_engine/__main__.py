@@ -21,34 +21,25 @@ def arguments() -> argparse.ArgumentParser:
         description="Continues a text, printing it as it is written. The last line, on stderr, gives the "
         "figures: tokens written, tokens per second from the prompt to the last token, time to the first "
         "token, why the answer ended, and the seed that repeats it. Ctrl-C ends the answer early.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     complete.add_argument("prompt", help="the text to continue")
-    complete.add_argument(
-        "--max-tokens", type=int, default=200, metavar="N", help="how many tokens to write at most"
-    )
-    complete.add_argument(
-        "--temperature", type=float, default=0.8, metavar="T", help="0 always takes the likeliest token"
-    )
-    complete.add_argument("--top-k", type=int, metavar="K", help="draw from the K likeliest tokens only")
-    complete.add_argument(
-        "--top-p",
-        type=float,
-        default=1.0,
-        metavar="P",
-        help="draw from the likeliest tokens up to this probability",
-    )
-    complete.add_argument(
-        "--seed", type=int, metavar="N", help="repeats an answer exactly (default: a new one each time)"
-    )
-    complete.add_argument(
-        "--ignore-eos", action="store_true", help="go on after the model's end-of-text token"
-    )
-    complete.add_argument(
-        "--model",
-        metavar="DIR_OR_ID",
-        help="a folder in Hugging Face's format, or a Hugging Face id (default: the bundled model)",
-    )
+    options = [
+        ("--max-tokens", "N", int, 200, "write N tokens at most (200)"),
+        ("--temperature", "T", float, 0.8, "0 always takes the likeliest token (0.8)"),
+        ("--top-k", "K", int, None, "draw from the K likeliest tokens only"),
+        ("--top-p", "P", float, 1.0, "draw from the likeliest tokens up to this probability (1.0)"),
+        ("--seed", "N", int, None, "repeats an answer; without it every answer is another"),
+        (
+            "--model",
+            "DIR_OR_ID",
+            str,
+            None,
+            "a folder in Hugging Face's format, or a Hugging Face id; without it, the bundled model",
+        ),
+    ]
+    for name, metavar, kind, default, text in options:
+        complete.add_argument(name, metavar=metavar, type=kind, default=default, help=text)
+    complete.add_argument("--ignore-eos", action="store_true", help="go on after the end-of-text token")
     return parser
 
 
