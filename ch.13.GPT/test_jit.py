@@ -1,6 +1,7 @@
 """What ch.13 must do: its ops against NumPy in double, its GPT-2 against transformers."""
 
 import pathlib
+import subprocess
 import sys
 import threading
 
@@ -379,6 +380,21 @@ def test_gpt2_logits_refuse_bad_ids():
 
 
 # --- what every chapter owes
+
+
+@pytest.mark.parametrize("first", ["ch13_gpt", "ch13_gpt2", "ch13_generate", "ch13_weights", "ch13"])
+def test_any_file_of_the_chapter_may_be_imported_first(first):
+    program = (
+        f"import chapters, {first}, ch13_gpt; ch13_gpt.generate, ch13_gpt.gpt2_logits, ch13_gpt.GPT2Config"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=chapters.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_are_listed_and_others_refused():
+    assert {"generate", "load_gpt2_weights", "rope", "Tensor"} <= set(dir(gpt))
+    with pytest.raises(AttributeError, match="module 'ch13_gpt' has no attribute 'gpt3'"):
+        _ = gpt.gpt3
 
 
 def test_both_names_are_one_module():

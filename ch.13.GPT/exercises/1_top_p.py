@@ -9,7 +9,7 @@ number from uniform(seed, position).
 
 import numpy as np
 
-from ch13_generate import uniform
+from ch13_sampling import uniform
 
 
 def choose_top_p(logits: np.ndarray, top_p: float, seed: int, position: int) -> int:

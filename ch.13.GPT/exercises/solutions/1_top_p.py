@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ch13_generate import uniform
+from ch13_sampling import uniform
 
 
 def choose_top_p(logits: np.ndarray, top_p: float, seed: int, position: int) -> int:
