@@ -49,7 +49,8 @@ cmake --build "$build" --parallel "${JOBS:-$(nproc)}"
 
 # libstdc++ comes along because the runtime looks for __cxa_throw when it starts, and Python has not loaded it yet.
 # The pipes of -s show a report at once; pytest would lose it with the process that it ends.
-export LD_PRELOAD="$runtime:$("$compiler" -print-file-name=libstdc++.so.6)"
+library=$("$compiler" -print-file-name=libstdc++.so.6)
+export LD_PRELOAD=$runtime:$library
 export ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:exitcode=99
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=99
 export COURSE_BUILD_DIR=$build PYTHONMALLOC=malloc # each Python object a block of its own
