@@ -35,7 +35,6 @@ class ReferenceGPT2:
         self.tensors = weights.tensors
         self.page_size = page_size
 
-    # [step]
     def step(self, tokens, positions, slots, sequences, page_tables, logit_rows, k_cache, v_cache):
         """Writes K and V of every token into its slot; returns the logits [R, vocab] of `logit_rows`."""
         logits = np.empty((len(logit_rows), self.config.vocab_size), np.float32)
@@ -46,8 +45,6 @@ class ReferenceGPT2:
             for r in np.flatnonzero(logit_rows == t):
                 logits[r] = self.tensors["wte.weight"] @ hidden
         return logits
-
-    # [/step]
 
     def _hidden(self, token, position, slot, pages, k_cache, v_cache):
         w, config = self.tensors, self.config

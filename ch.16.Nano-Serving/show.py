@@ -24,7 +24,6 @@ def engine(model=ReferenceGPT2, **options) -> NanoServingEngine:
     return NanoServingEngine(CONFIG, weights, page_size=4, model=model(weights, 4), **options)
 
 
-# [pool]
 def show_pool() -> None:
     pool = ch16.KVCachePool(num_pages=6, page_size=4, num_layers=2, num_heads=2, head_dim=8)
     a = pool.allocate(10)
@@ -39,9 +38,6 @@ def show_pool() -> None:
         pool.free(a)
     except ValueError as refusal:
         print("A gives them back again:", refusal)
-
-
-# [/pool]
 
 
 class Printing(ReferenceGPT2):

@@ -30,7 +30,6 @@ class Chunk(NamedTuple):
         return self.stop == self.request.num_tokens
 
 
-# [batch]
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
     chunks: tuple[Chunk, ...]
@@ -41,13 +40,11 @@ class Batch:
     page_tables: np.ndarray  # int32 [S, P]  the pages that hold positions [0, stop), padded with page 0
     logit_rows: np.ndarray  # int32 [R]     rows of T whose logits are wanted
     sampled: tuple[Request, ...]  # [R]     the request that each of them belongs to
-    # [/batch]
 
     @property
     def num_tokens(self) -> int:
         return len(self.tokens)
 
-    # [build]
     @classmethod
     def build(cls, chunks: list[Chunk], page_size: int) -> "Batch":
         tokens, positions, slots, sequences, tables, logit_rows, sampled = [], [], [], [], [], [], []
@@ -75,5 +72,3 @@ class Batch:
             logit_rows=np.array(logit_rows, np.int32),
             sampled=tuple(sampled),
         )
-
-    # [/build]

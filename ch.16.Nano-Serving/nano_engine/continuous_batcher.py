@@ -48,8 +48,6 @@ class ContinuousBatcher:
         return chunks
 
     # [/step]
-
-    # [read]
     def _read(self, batch: Batch, logits: np.ndarray) -> None:
         """Marks what is in the cache now, and chooses a token for each request that has reached its end."""
         for request, _, stop in batch.chunks:
@@ -61,8 +59,6 @@ class ContinuousBatcher:
                 self.requests.finish(request, "error", str(failure))
             else:
                 self.decodes.accept(request, token)
-
-    # [/read]
 
     def _fail(self, batch: Batch, failure: BaseException) -> None:
         """The step raised: its requests end, their pages go back, all others go on."""

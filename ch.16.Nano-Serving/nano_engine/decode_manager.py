@@ -17,7 +17,6 @@ class DecodeManager:
         running = self.requests.running.values()
         return [Chunk(r, r.num_tokens - 1, r.num_tokens) for r in running if r.state is RequestState.DECODE]
 
-    # [accept]
     def accept(self, request: Request, token: int) -> None:
         """Appends a chosen token, and ends the request if it was its last."""
         if not request.output_tokens:
@@ -31,5 +30,3 @@ class DecodeManager:
             self.requests.finish(request, "stop")
         elif len(request.output_tokens) == request.max_new_tokens:
             self.requests.finish(request, "length")
-
-    # [/accept]

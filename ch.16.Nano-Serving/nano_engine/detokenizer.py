@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import tokenizers
 
 
-# [alphabet]
 def byte_alphabet() -> dict[str, int]:
     """The byte that each character of GPT-2's tokenizer.json stands for.
 
@@ -27,9 +26,6 @@ def byte_alphabet() -> dict[str, int]:
     ]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
-
-
-# [/alphabet]
 
 
 class Detokenizer:
@@ -67,7 +63,6 @@ class TextDecoder:
         self._bytes_of_token = bytes_of_token
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
-    # [feed]
     def feed(self, tokens: Iterable[int]) -> str:
         """The characters that these tokens complete; "" in the middle of one."""
         return self._decoder.decode(b"".join(self._bytes_of_token.get(token, b"") for token in tokens))
@@ -75,5 +70,3 @@ class TextDecoder:
     def flush(self) -> str:
         """What is left at the end: U+FFFD if the answer stops in the middle of a character."""
         return self._decoder.decode(b"", final=True)
-
-    # [/feed]

@@ -102,8 +102,6 @@ class NanoServingEngine:
         return cls(weights.config, weights, **options)
 
     # Answers
-
-    # [generate]
     def generate(self, prompts: Sequence, params=None, progress: bool = False) -> list[Request]:
         """Finished requests in the order of `prompts`.
 
@@ -134,8 +132,6 @@ class NanoServingEngine:
         for request in requests:
             self._set_text(request)
         return requests
-
-    # [/generate]
 
     def stream(self, prompt, params: SamplingParams | None = None) -> TextStream:
         """The answer to one prompt as an iterator over pieces of text; the request is its `.request`."""
@@ -228,7 +224,6 @@ class NanoServingEngine:
         checked = [_require_params(f"params[{i}]", each) for i, each in enumerate(params)]
         return [self._make_request(f"prompts[{i}]", prompt, checked[i]) for i, prompt in enumerate(prompts)]
 
-    # [validate]
     def _make_request(self, name: str, prompt, params: SamplingParams) -> Request:
         """A request that can be served, or a sentence that says why not, in which `name` is the prompt."""
         tokens = self._tokenize(name, prompt)
@@ -257,8 +252,6 @@ class NanoServingEngine:
             max_new_tokens=max_new_tokens,
             prompt=prompt if isinstance(prompt, str) else None,
         )
-
-    # [/validate]
 
     def _tokenize(self, name: str, prompt) -> list[int]:
         if isinstance(prompt, str):

@@ -34,11 +34,7 @@ class PrefillManager:
             pool.start(first)
 
     # [/admit]
-
-    # [schedule]
     def schedule(self, num_decodes: int) -> list[Chunk]:
         """Prompt chunks for what the decodes leave of the step's budget, and for one token at least."""
         prefilling = [r for r in self.requests.running.values() if r.state is RequestState.PREFILL]
         return split_budget(prefilling, max(1, self.max_chunk_size - num_decodes))
-
-    # [/schedule]

@@ -43,7 +43,6 @@ class RequestPool:
         self.require_room(1)
         self.waiting[request.id] = request
 
-    # [start]
     def can_start(self, request: Request) -> bool:
         return self.kv_pool.can_allocate(request.max_cached_tokens)
 
@@ -53,8 +52,6 @@ class RequestPool:
         del self.waiting[request.id]
         self.running[request.id] = request
         request.state = RequestState.PREFILL
-
-    # [/start]
 
     # [finish]
     def finish(self, request: Request, reason: str, error: str | None = None) -> None:

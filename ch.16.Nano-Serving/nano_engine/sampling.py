@@ -84,7 +84,6 @@ class SamplingParams:
             object.__setattr__(self, name, value)
 
 
-# [sample]
 def sample(logits: np.ndarray, params: SamplingParams, seed: int, position: int) -> int:
     """The token at `position`, from `logits` [vocab] of the position before it.
 
@@ -95,10 +94,6 @@ def sample(logits: np.ndarray, params: SamplingParams, seed: int, position: int)
     return choose(logits, params.temperature, params.top_k, seed, position)
 
 
-# [/sample]
-
-
-# [nucleus]
 def nucleus(logits: np.ndarray, params: SamplingParams) -> np.ndarray:
     """`logits` with -inf for all but the likeliest tokens whose probabilities reach top_p.
 
@@ -115,6 +110,3 @@ def nucleus(logits: np.ndarray, params: SamplingParams) -> np.ndarray:
     left = np.full_like(logits, -np.inf)
     left[kept] = logits[kept]
     return left
-
-
-# [/nucleus]

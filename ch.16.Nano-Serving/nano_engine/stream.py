@@ -63,7 +63,6 @@ class TextStream(TokenStream):
         super().__init__(engine, request)
         self._decoder = decoder
 
-    # [pieces]
     def _items(self, tokens: list[int]) -> list[str]:
         if self._ended and self.request.finish_reason == "stop":
             tokens = tokens[:-1]  # the token that ended the answer is not part of its text
@@ -71,5 +70,3 @@ class TextStream(TokenStream):
         if self._ended:
             piece += self._decoder.flush()
         return [piece] if piece else []
-
-    # [/pieces]

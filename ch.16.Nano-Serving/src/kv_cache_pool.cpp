@@ -30,8 +30,6 @@ static std::string str(int64_t number) { return std::to_string(number); }
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
-
-// [memory]
 CacheMemory::CacheMemory(size_t numFloats) {
   constexpr size_t hugePage = size_t(2) << 20;
   size_t numBytes = numFloats * sizeof(float);
@@ -55,7 +53,6 @@ CacheMemory::CacheMemory(size_t numFloats) {
   }
   floats = reinterpret_cast<float *>(start);
 }
-// [/memory]
 
 CacheMemory::~CacheMemory() { munmap(mapping, mappedBytes); }
 
@@ -136,8 +133,6 @@ int32_t KVCachePool::refCount(int64_t page) const {
   std::lock_guard<std::mutex> lock(mutex);
   return refCounts[page];
 }
-
-// [allocate]
 std::vector<int32_t> KVCachePool::allocate(int64_t numTokens) {
   int64_t wanted = pagesNeeded(numTokens);
   std::lock_guard<std::mutex> lock(mutex);
@@ -154,7 +149,6 @@ std::vector<int32_t> KVCachePool::allocate(int64_t numTokens) {
     refCounts[page] = 1;
   return pages;
 }
-// [/allocate]
 
 void KVCachePool::share(const std::vector<int64_t> &pages) {
   std::lock_guard<std::mutex> lock(mutex);
@@ -226,8 +220,6 @@ void KVCachePool::storeKV(const TokenRows &newK, const TokenRows &newV,
       throw std::invalid_argument("page " + str(pages[i]) +
                                   " is named twice in pages");
   }
-
-  // [store]
   for (int64_t token = 0; token < numTokens; ++token) {
     int64_t page = pages[token / shape.pageSize];
     int64_t offset = token % shape.pageSize;
@@ -244,7 +236,6 @@ void KVCachePool::storeKV(const TokenRows &newK, const TokenRows &newV,
       }
     }
   }
-  // [/store]
 }
 
 //===----------------------------------------------------------------------===//
