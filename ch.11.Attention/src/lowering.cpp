@@ -394,6 +394,8 @@ void ch11::registerPasses() {
   registerPass(createMatmulLoopOrderPass);
   registerPass(createApproximateMathPass);
   registerPass(createCopiesToLoopsPass);
+  registerPass(createOutlineKernelsPass);
+  registerPass(createKernelNoAliasPass);
 }
 
 //===----------------------------------------------------------------------===//
@@ -426,8 +428,9 @@ void ch11::buildLinalgToLLVM(OpPassManager &pm) {
       pm, bufferization::BufferDeallocationPipelineOptions());
   pm.addPass(createConvertBufferizationToMemRefPass());
 
-  // Loops.
+  // One function for each kernel, and loops in it.
   pm.addPass(createCopiesToLoopsPass());
+  pm.addPass(createOutlineKernelsPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
@@ -444,6 +447,7 @@ void ch11::buildLinalgToLLVM(OpPassManager &pm) {
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
   pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createKernelNoAliasPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
 }

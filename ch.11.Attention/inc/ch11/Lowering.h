@@ -36,6 +36,13 @@ std::unique_ptr<mlir::Pass> createApproximateMathPass();
 /// ch11-copies-to-loops: copies between strided buffers become loops.
 std::unique_ptr<mlir::Pass> createCopiesToLoopsPass();
 
+/// ch11-outline-kernels: each linalg op becomes a function, equal ones the
+/// same.
+std::unique_ptr<mlir::Pass> createOutlineKernelsPass();
+/// ch11-kernel-noalias: tells LLVM which kernels write apart from what they
+/// read.
+std::unique_ptr<mlir::Pass> createKernelNoAliasPass();
+
 /// Makes the passes known to a command line, under the names above.
 void registerPasses();
 
