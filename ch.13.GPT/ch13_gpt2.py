@@ -1,6 +1,6 @@
-"""GPT-2 as an expression: from token ids to logits.
+"""GPT-2: from token ids to logits, in three compiled functions.
 
-    ids --embedding--> + learned positions --block--> ... --block--> layer norm --embedding^T--> logits
+    ids --embed--> x [T, D] --block, once a layer--> x [T, D] --head--> logits [T, V]
 
 What a GPT-2 adds to the transformer of ch.12 is little: two embeddings, a causal attention whose q, k and v
 come out of one product, and a head that is the token embedding read the other way. The weights are used in
@@ -20,8 +20,8 @@ def padded_length(num_tokens: int, config: GPT2Config) -> int:
     """The length that a text of `num_tokens` is computed at.
 
     Shapes are part of a graph's structure, so every length would be compiled anew. Rounding up to a multiple
-    of 64 leaves n_positions / 64 structures in all. What stands in the padding does not matter: no token
-    sees what follows it, and adding a masked exp(-inf) = 0 to a sum changes no bit of it.
+    of 64 leaves n_positions / 64 lengths in all. What stands in the padding does not matter: no token sees
+    what follows it, and adding a masked exp(-inf) = 0 to a sum changes no bit of it.
     """
     rounded = -(-num_tokens // POSITIONS_PER_BUCKET) * POSITIONS_PER_BUCKET
     return min(rounded, config.n_positions)
@@ -56,65 +56,79 @@ def check_ids(weights: GPT2Weights, ids) -> np.ndarray:
     return ids.astype(np.int32)
 
 
+# [embed]
+def embed(weights: GPT2Weights, ids: np.ndarray) -> gpt.Tensor:
+    """Checked ids [n] -> [T, D], T the padded length: what each token is, plus where it stands."""
+    padded = np.zeros(padded_length(len(ids), weights.config), np.int32)
+    padded[: len(ids)] = ids
+    positions = np.arange(len(padded), dtype=np.int32)
+    return gpt.add(
+        gpt.embedding(padded, weights.tensors["wte.weight"]),
+        gpt.embedding(positions, weights.tensors["wpe.weight"]),
+    )
+
+
+# [/embed]
+
+
 # [block]
-def gpt2_block(x: gpt.Tensor, w: dict[str, np.ndarray], config: GPT2Config) -> gpt.Tensor:
-    """One layer. x [T, D]; `w` holds the layer's tensors under their names without "h.N."."""
-    d = config.n_embd
-    h = gpt.layer_norm(x, w["ln_1.weight"], w["ln_1.bias"], config.layer_norm_epsilon)
-    qkv = gpt.add(gpt.matmul(h, w["attn.c_attn.weight"]), w["attn.c_attn.bias"])  # [T, 3D]
+def block(weights: GPT2Weights, layer: int, x: np.ndarray) -> gpt.Tensor:
+    """x [T, D] -> [T, D]. All layers are one structure: only the first of them is compiled."""
+    d = weights.config.n_embd
+    epsilon = weights.config.layer_norm_epsilon
+
+    def w(name: str) -> np.ndarray:
+        return weights.tensors[f"h.{layer}.{name}"]
+
+    def project(h: gpt.Tensor, name: str) -> gpt.Tensor:
+        return gpt.add(gpt.matmul(h, w(f"{name}.weight")), w(f"{name}.bias"))
+
+    x = gpt.Tensor(x)
+    qkv = project(gpt.layer_norm(x, w("ln_1.weight"), w("ln_1.bias"), epsilon), "attn.c_attn")  # [T, 3D]
     q, k, v = (gpt.columns(qkv, i * d, d) for i in range(3))
-    a = gpt.causal_attention(q, k, v, num_heads=config.n_head)
-    x = gpt.add(x, gpt.add(gpt.matmul(a, w["attn.c_proj.weight"]), w["attn.c_proj.bias"]))
-    h = gpt.layer_norm(x, w["ln_2.weight"], w["ln_2.bias"], config.layer_norm_epsilon)
-    h = gpt.gelu(gpt.add(gpt.matmul(h, w["mlp.c_fc.weight"]), w["mlp.c_fc.bias"]))
-    return gpt.add(x, gpt.add(gpt.matmul(h, w["mlp.c_proj.weight"]), w["mlp.c_proj.bias"]))
+    mixed = gpt.causal_attention(q, k, v, num_heads=weights.config.n_head)
+    x = gpt.add(x, project(mixed, "attn.c_proj"))
+    inner = gpt.gelu(project(gpt.layer_norm(x, w("ln_2.weight"), w("ln_2.bias"), epsilon), "mlp.c_fc"))
+    return gpt.add(x, project(inner, "mlp.c_proj"))
 
 
 # [/block]
 
 
-# [hidden]
-def gpt2_hidden(weights: GPT2Weights, ids: np.ndarray) -> gpt.Tensor:
-    """What the last layer norm makes of checked ids [T]: an expression [padded T, D]."""
-    config, tensors = weights.config, weights.tensors
-    length = padded_length(len(ids), config)
-    padded = np.zeros(length, np.int32)
-    padded[: len(ids)] = ids
-    positions = np.arange(length, dtype=np.int32)
-    x = gpt.add(
-        gpt.embedding(padded, tensors["wte.weight"]),
-        gpt.embedding(positions, tensors["wpe.weight"]),
-    )
-    for layer in range(config.n_layer):
-        prefix = f"h.{layer}."
-        w = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-        x = gpt2_block(x, w, config)
-    return gpt.layer_norm(x, tensors["ln_f.weight"], tensors["ln_f.bias"], config.layer_norm_epsilon)
-
-
-# [/hidden]
-
-
-def head(weights: GPT2Weights, hidden: gpt.Tensor) -> gpt.Tensor:
-    """[T, D] -> [T, V]: the product of each row with each row of the token embedding.
+# [head]
+def head(weights: GPT2Weights, x: np.ndarray) -> gpt.Tensor:
+    """x [T, D] -> logits [T, V]: the last norm, and the product with each row of the token embedding.
 
     Turned around, like ch.12's `linear`: the embedding is read as it is stored, and what is transposed is small.
     """
-    return gpt.transpose(gpt.matmul(weights.tensors["wte.weight"], gpt.transpose(hidden)))
+    tensors = weights.tensors
+    h = gpt.layer_norm(x, tensors["ln_f.weight"], tensors["ln_f.bias"], weights.config.layer_norm_epsilon)
+    return gpt.transpose(gpt.matmul(tensors["wte.weight"], gpt.transpose(h)))
+
+
+# [/head]
+
+
+# [logits]
+def last_block(weights: GPT2Weights, ids: np.ndarray) -> np.ndarray:
+    """What the blocks make of checked ids [n]: [T, D], T the padded length."""
+    x = gpt.forward(embed(weights, ids))
+    for layer in range(weights.config.n_layer):
+        x = gpt.forward(block(weights, layer, x))
+    return x
 
 
 def gpt2_logits(weights: GPT2Weights, ids) -> np.ndarray:
     """Logits [T, V] of every token of `ids` (int32 [T], or a list)."""
     ids = check_ids(weights, ids)
-    return gpt.forward(head(weights, gpt2_hidden(weights, ids)))[: len(ids)].copy()
+    return gpt.forward(head(weights, last_block(weights, ids)))[: len(ids)].copy()
 
 
-# [next]
 def next_logits(weights: GPT2Weights, ids) -> np.ndarray:
-    """Logits [V] of what follows `ids`. The row is chosen by a gather, so where it lies is data, not structure."""
+    """Logits [V] of what follows `ids`: only the last row needs a head."""
     ids = check_ids(weights, ids)
-    last = np.array([len(ids) - 1], np.int32)
-    return gpt.forward(head(weights, gpt.embedding(last, gpt2_hidden(weights, ids))))[0]
+    last = len(ids) - 1
+    return gpt.forward(head(weights, last_block(weights, ids)[last : last + 1]))[0]
 
 
-# [/next]
+# [/logits]

@@ -1,7 +1,7 @@
 """Prints what becomes of an expression: `python3 show.py EXPRESSION WHAT`.
 
 WHAT is ir, passes, stages [NAME …], llvm_ir or assembly.
-EXPRESSION is embedding, mask, masked_softmax, rope, attention (gpt_attention) or gpt2 (a whole model, small).
+EXPRESSION is embedding, mask, masked_softmax, rope, attention (gpt_attention) or gpt2 (one of its blocks).
 """
 
 import pathlib
@@ -13,11 +13,11 @@ import numpy as np
 import chapters  # finds the build tree
 
 import ch13_gpt as gpt
-from ch13_gpt2 import gpt2_hidden
+from ch13_gpt2 import block
 
 T, D, HEADS = 5, 8, 2
 X, W, B = np.zeros((T, D), np.float32), np.zeros((D, D), np.float32), np.zeros(D, np.float32)
-SMALL = gpt.GPT2Config(vocab_size=101, n_layer=2, n_head=HEADS, n_embd=D, n_positions=T)
+SMALL = gpt.GPT2Config(vocab_size=101, n_layer=1, n_head=HEADS, n_embd=D, n_positions=T)
 
 EXPRESSIONS = {
     "embedding": lambda: gpt.embedding(np.arange(T, dtype=np.int32), X),
@@ -25,7 +25,7 @@ EXPRESSIONS = {
     "masked_softmax": lambda: gpt.masked_softmax(X[:, :T], gpt.create_causal_mask(T)),
     "rope": lambda: gpt.rope(X, num_heads=HEADS),
     "attention": lambda: gpt.gpt_attention(X, W, B, W, B, W, B, W, B, num_heads=HEADS),
-    "gpt2": lambda: gpt2_hidden(gpt.GPT2Weights.random(SMALL), np.arange(T, dtype=np.int32)),
+    "gpt2": lambda: block(gpt.GPT2Weights.random(SMALL), 0, X),
 }
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import chapters  # noqa: F401  finds the build tree
 
 import ch13_gpt as gpt
 
-config = gpt.GPT2Config(vocab_size=101, n_layer=2, n_head=3, n_embd=36, n_positions=256)
+config = gpt.GPT2Config(vocab_size=101, n_layer=6, n_head=3, n_embd=36, n_positions=256)
 gpt.generate_ids(gpt.GPT2Weights.random(config), [1, 2, 3], max_tokens=150)
 info = gpt.cache_info()
 print(f"a text of 3 to 152 tokens: {info.misses} functions compiled, {info.hits} calls of known ones")
