@@ -74,12 +74,17 @@ def generate(
     for a wrong argument, an empty prompt or one longer than the model's positions.
     """
     single = isinstance(prompt, str)
+    if not single and not isinstance(prompt, Sequence):
+        raise TypeError(f"prompt: expected a string or a list of strings, got {type(prompt).__name__}")
     prompts = [prompt] if single else list(prompt)
     for text in prompts:
         if not isinstance(text, str):
             raise TypeError(f"prompt: expected a string or a list of strings, got {type(text).__name__}")
+    check_sampling(max_tokens, temperature, top_k, seed)
     if weights is None:
         weights = _bundled_weights()
+    if not isinstance(weights, (PackedWeights, GPT2Weights)):
+        raise TypeError(f"weights: expected what load_gpt2_weights returns, got {type(weights).__name__}")
     if weights.tokenizer is None:
         raise ValueError("weights: the model came without a tokenizer.json; use generate_ids")
     encoded = [weights.tokenizer.encode(text).ids for text in prompts]

@@ -33,6 +33,7 @@ class GPT2:
             raise ValueError(f"max_chunk_size: expected 1 or more, got {max_chunk_size!r}")
         self.weights = weights
         self.config = config = weights.config
+        self.page_size = page_size
         self.max_chunk_size = max_chunk_size
         self._model = ch14.Model(
             weights.arrays,
@@ -43,6 +44,7 @@ class GPT2:
             inner=config.n_inner,
             page_size=page_size,
             epsilon=config.layer_norm_epsilon,
+            lanes=weights.lanes,
         )
         self.cache = KVCache(config, page_size)
 

@@ -39,11 +39,15 @@ MODEL_TENSORS = {"wpe": "wpe.weight", "final_gamma": "ln_f.weight", "final_beta"
 
 @dataclass(frozen=True, eq=False)
 class PackedWeights:
-    """A GPT-2 ready to run: its config, its tokenizer (or None) and the packed arrays, float32."""
+    """A GPT-2 ready to run: its config, its tokenizer (or None) and the packed arrays, float32.
+
+    lanes: the vectors that the arrays are packed for, see Model.
+    """
 
     config: GPT2Config
     arrays: dict[str, np.ndarray]
     tokenizer: Any = None
+    lanes: int | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -51,8 +55,11 @@ class PackedWeights:
         return sum(array.nbytes for array in self.arrays.values())
 
     @classmethod
-    def pack(cls, weights: GPT2Weights) -> "PackedWeights":
-        """Packs what ch.13 loads. `weights` is not changed and no longer needed."""
+    def pack(cls, weights: GPT2Weights, lanes: int | None = None) -> "PackedWeights":
+        """Packs what ch.13 loads. `weights` is not changed and no longer needed.
+
+        lanes: for vectors of 16, 8 or 4 floats (None: this machine's). Tests try all of them anywhere.
+        """
         config, tensors = weights.config, weights.tensors
         shapes = ch14.weight_shapes(
             vocabulary=config.vocab_size,
@@ -60,6 +67,7 @@ class PackedWeights:
             width=config.n_embd,
             inner=config.n_inner,
             layers=config.n_layer,
+            lanes=lanes,
         )
         arrays = {name: ch14.aligned_zeros(shape) for name, shape in shapes.items()}
         _fill(arrays["table"], tensors["wte.weight"].T)
@@ -68,7 +76,7 @@ class PackedWeights:
         for name, tensor in LAYER_TENSORS.items():
             for layer in range(config.n_layer):
                 _fill(arrays[name][layer], tensors[f"h.{layer}.{tensor}"])
-        return cls(config, arrays, weights.tokenizer)
+        return cls(config, arrays, weights.tokenizer, lanes)
 
 
 # [pack]

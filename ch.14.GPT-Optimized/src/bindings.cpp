@@ -11,8 +11,13 @@ namespace {
 
 StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
                     int64_t heads, int64_t inner, int64_t pageSize,
-                    float epsilon) {
+                    float epsilon, std::optional<int64_t> lanes) {
   StepShape shape;
+  std::optional<Tile> tile = lanes ? tileOf(*lanes) : hostTile();
+  if (!tile)
+    throw py::value_error("lanes: expected 16, 8, 4 or None, got " +
+                          std::to_string(*lanes));
+  shape.tile = *tile;
   shape.vocabulary = vocabulary;
   shape.positions = positions;
   shape.width = width;
@@ -23,21 +28,25 @@ StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
   return shape;
 }
 
-/// Defines m.name(vocabulary=…, …) = function(shape); the defaults are those of
-/// the bundled model.
+/// Defines m.name(vocabulary=…, …) = function(shape), called without the GIL;
+/// the defaults are those of the bundled model.
 template <typename Function>
 void bindInspection(py::module_ &m, const char *name, Function function,
                     const char *doc) {
   m.def(
       name,
       [function](int64_t vocabulary, int64_t positions, int64_t width,
-                 int64_t heads, int64_t inner, int64_t pageSize) {
-        return function(makeShape(vocabulary, positions, width, heads, inner,
-                                  pageSize, 1e-5f));
+                 int64_t heads, int64_t inner, int64_t pageSize,
+                 std::optional<int64_t> lanes) {
+        StepShape shape = makeShape(vocabulary, positions, width, heads, inner,
+                                    pageSize, 1e-5f, lanes);
+        checkShape(shape);
+        py::gil_scoped_release release;
+        return function(shape);
       },
       py::arg("vocabulary") = 1024, py::arg("positions") = 1024,
       py::arg("width") = 256, py::arg("heads") = 4, py::arg("inner") = 1024,
-      py::arg("page_size") = 16, doc);
+      py::arg("page_size") = 16, py::arg("lanes") = py::none(), doc);
 }
 
 } // namespace
@@ -99,10 +108,10 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
   m.def(
       "weight_shapes",
       [](int64_t vocabulary, int64_t positions, int64_t width, int64_t inner,
-         int64_t layers) {
+         int64_t layers, std::optional<int64_t> lanes) {
         py::dict result;
         for (WeightShape &weight : weightShapes(makeShape(
-                 vocabulary, positions, width, 1, inner, 16, 1e-5f))) {
+                 vocabulary, positions, width, 1, inner, 16, 1e-5f, lanes))) {
           for (int64_t &size : weight.sizes)
             size = size < 0 ? layers : size;
           result[weight.name] = py::tuple(py::cast(
@@ -111,23 +120,28 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
         return result;
       },
       py::arg("vocabulary"), py::arg("positions"), py::arg("width"),
-      py::arg("inner"), py::arg("layers"),
+      py::arg("inner"), py::arg("layers"), py::arg("lanes") = py::none(),
       "{name: shape} of the packed weights that Model takes.");
 
   py::class_<Model>(m, "Model",
                     "Packed weights bound to the compiled step of their shape.")
       .def(py::init([](const py::dict &weights, int64_t vocabulary,
                        int64_t positions, int64_t width, int64_t heads,
-                       int64_t inner, int64_t pageSize, float epsilon) {
+                       int64_t inner, int64_t pageSize, float epsilon,
+                       std::optional<int64_t> lanes) {
              return std::make_unique<Model>(makeShape(vocabulary, positions,
                                                       width, heads, inner,
-                                                      pageSize, epsilon),
+                                                      pageSize, epsilon, lanes),
                                             weights);
            }),
            py::arg("weights"), py::kw_only(), py::arg("vocabulary"),
            py::arg("positions"), py::arg("width"), py::arg("heads"),
            py::arg("inner"), py::arg("page_size") = 16,
-           py::arg("epsilon") = 1e-5f)
+           py::arg("epsilon") = 1e-5f, py::arg("lanes") = py::none(),
+           "weights: {name: array}, see weight_shapes. lanes: floats in a "
+           "vector (16, 8\nor 4; None: this host's), which decides the "
+           "register tile and so how\nweights are packed; every choice gives "
+           "right results on every host.")
       .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
            py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
            py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),

@@ -3,7 +3,9 @@
 #include "ch14/CompiledStep.h"
 
 #include "llvm/TargetParser/Host.h"
+#include <algorithm>
 #include <chrono>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -13,14 +15,27 @@ using namespace mlir;
 namespace ch14 {
 
 // [choose-tile]
+std::optional<Tile> tileOf(int64_t lanes) {
+  switch (lanes) {
+  case 16:
+    return Tile{16, 8, 32, "AVX-512: 32 registers of 16 floats"};
+  case 8:
+    return Tile{8, 4, 16, "AVX2: 16 registers of 8 floats"};
+  case 4:
+    return Tile{4, 4, 8, "no AVX2: registers of 4 floats"};
+  default:
+    return std::nullopt;
+  }
+}
+
 Tile hostTile() {
   static const Tile tile = [] {
     auto features = llvm::sys::getHostCPUFeatures();
     if (features.lookup("avx512f"))
-      return Tile{16, 8, 32, "AVX-512: 32 registers of 16 floats"};
+      return *tileOf(16);
     if (features.lookup("avx2") && features.lookup("fma"))
-      return Tile{8, 4, 16, "AVX2: 16 registers of 8 floats"};
-    return Tile{4, 4, 8, "no AVX2: registers of 4 floats"};
+      return *tileOf(8);
+    return *tileOf(4);
   }();
   return tile;
 }
@@ -52,32 +67,71 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
 }
 
 // [get]
-std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
-  using Key =
-      std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, float>;
-  struct Entry {
-    std::mutex compiling;
-    std::weak_ptr<const CompiledStep> step;
-  };
-  static std::mutex lock;
-  static std::map<Key, std::shared_ptr<Entry>> entries;
+namespace {
 
-  std::shared_ptr<Entry> entry;
+using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
+                       float, int64_t>;
+
+/// One shape. The lock is held by the thread that compiles it; code lives as
+/// long as a model uses it.
+struct Entry {
+  std::mutex compiling;
+  std::weak_ptr<const CompiledStep> step;
+};
+
+/// Never destroyed: at the end of the process a thread may still be computing.
+struct Registry {
+  std::mutex lock; // guards what follows, never held while compiling
+  std::map<Key, std::shared_ptr<Entry>> entries;
+  // Code of the latest shapes outlives its models, for the next model.
+  static constexpr size_t kKept = 4;
+  std::deque<std::shared_ptr<const CompiledStep>> kept; // latest first
+};
+Registry &registry = *new Registry();
+
+std::shared_ptr<Entry> entryOf(const Key &key) {
+  std::lock_guard<std::mutex> guard(registry.lock);
+  auto &entries = registry.entries;
+  // Forget shapes that nobody uses or compiles.
+  for (auto it = entries.begin(); it != entries.end();)
+    it = it->second.use_count() == 1 && it->second->step.expired()
+             ? entries.erase(it)
+             : std::next(it);
+  std::shared_ptr<Entry> &entry = entries[key];
+  if (!entry)
+    entry = std::make_shared<Entry>();
+  return entry;
+}
+
+void keep(const std::shared_ptr<const CompiledStep> &step) {
+  std::shared_ptr<const CompiledStep> dropped; // freed outside of the lock
+  std::lock_guard<std::mutex> guard(registry.lock);
+  auto &kept = registry.kept;
+  kept.erase(std::remove(kept.begin(), kept.end(), step), kept.end());
+  kept.push_front(step);
+  if (kept.size() > Registry::kKept) {
+    dropped = std::move(kept.back());
+    kept.pop_back();
+  }
+}
+
+} // namespace
+
+std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
+  std::shared_ptr<Entry> entry =
+      entryOf({s.vocabulary, s.positions, s.width, s.heads, s.inner, s.pageSize,
+               s.epsilon, s.tile.lanes});
+  std::shared_ptr<const CompiledStep> step;
   {
-    std::lock_guard<std::mutex> guard(lock);
-    auto &slot = entries[{s.vocabulary, s.positions, s.width, s.heads, s.inner,
-                          s.pageSize, s.epsilon}];
-    if (!slot)
-      slot = std::make_shared<Entry>();
-    entry = slot;
+    // One lock a shape: others compile other shapes meanwhile.
+    std::lock_guard<std::mutex> guard(entry->compiling);
+    step = entry->step.lock();
+    if (!step) {
+      step = std::make_shared<const CompiledStep>(s);
+      entry->step = step;
+    }
   }
-  // One lock a shape: others compile other shapes meanwhile.
-  std::lock_guard<std::mutex> guard(entry->compiling);
-  std::shared_ptr<const CompiledStep> step = entry->step.lock();
-  if (!step) {
-    step = std::make_shared<const CompiledStep>(s);
-    entry->step = step; // weak: code lives as long as a model uses it
-  }
+  keep(step);
   return step;
 }
 // [/get]

@@ -36,7 +36,9 @@ namespace {
 struct ExpandKernelsPass
     : PassWrapper<ExpandKernelsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandKernelsPass)
-  explicit ExpandKernelsPass(Tile tile) : tile(tile) {}
+  ExpandKernelsPass() = default;
+  explicit ExpandKernelsPass(Tile tile) { lanes = tile.lanes; }
+  ExpandKernelsPass(const ExpandKernelsPass &other) : PassWrapper(other) {}
 
   StringRef getArgument() const final { return "ch14-expand-kernels"; }
   StringRef getDescription() const final {
@@ -48,24 +50,31 @@ struct ExpandKernelsPass
                 scf::SCFDialect, vector::VectorDialect>();
   }
   void runOnOperation() final {
+    std::optional<Tile> tile = tileOf(lanes);
+    if (!tile) {
+      getOperation()->emitError("lanes: expected 16, 8 or 4, got ") << lanes;
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
-    populateLinearKernel(patterns, tile);
-    populateNormKernel(patterns, tile);
-    populateCacheKernels(patterns, tile);
-    populateAttentionKernel(patterns, tile);
+    populateLinearKernel(patterns, *tile);
+    populateNormKernel(patterns, *tile);
+    populateCacheKernels(patterns, *tile);
+    populateAttentionKernel(patterns, *tile);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
     // Every op must have become loops; one that no kernel took is named.
     getOperation()->walk([&](Operation *op) {
       if (isa<transformer::TransformerDialect>(op->getDialect())) {
         op->emitOpError("has no kernel for its types and the tile of ")
-            << tile.lanes << " lanes and panels of " << tile.panel;
+            << tile->lanes << " lanes and panels of " << tile->panel;
         signalPassFailure();
       }
     });
   }
 
-private:
-  Tile tile;
+  Option<int64_t> lanes{
+      *this, "lanes",
+      llvm::cl::desc("floats in a vector: 16, 8 or 4 (default: this host's)"),
+      llvm::cl::init(hostTile().lanes)};
 };
 // [/expand]
 
@@ -76,7 +85,9 @@ std::unique_ptr<Pass> createExpandKernelsPass(Tile tile) {
 }
 
 void registerPasses() {
-  registerPass([] { return createExpandKernelsPass(); });
+  registerPass([]() -> std::unique_ptr<Pass> {
+    return std::make_unique<ExpandKernelsPass>();
+  });
 }
 
 // [pipeline]

@@ -6,6 +6,7 @@
 #include "ch1/Arrays.h"
 
 #include "llvm/Support/Alignment.h"
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
@@ -79,10 +80,12 @@ std::unique_ptr<Model::Scratch> Model::takeScratch(int64_t rows) {
 
 //===--- Checks -----------------------------------------------------------===//
 
-/// An i32 array as the kernels read it.
+/// An i32 array as the kernels read it: a copy, so that what is checked is what
+/// is read, even if another thread writes to the caller's array meanwhile.
 static py::array indices(const py::object &object, const char *name,
                          ArrayRef<int64_t> sizes) {
-  return ch1::contiguous(ch1::checkArray(object, name, "int32", sizes));
+  py::array array = ch1::checkArray(object, name, "int32", sizes);
+  return array.attr("copy")("C").cast<py::array>();
 }
 
 static const int32_t *data(const py::array &array) {
@@ -113,7 +116,7 @@ static py::array inPlace(const py::object &object, const char *name,
   return array;
 }
 
-Model::Model(const StepShape &s, const py::dict &given) : shape(s) {
+void checkShape(const StepShape &s) {
   auto positive = [](const char *name, int64_t value) {
     if (value < 1)
       throw py::value_error(std::string(name) + ": expected 1 or more, got " +
@@ -132,7 +135,10 @@ Model::Model(const StepShape &s, const py::dict &given) : shape(s) {
     throw py::value_error("heads: expected a divisor of the width " +
                           std::to_string(s.width) + ", got " +
                           std::to_string(s.heads));
+}
 
+Model::Model(const StepShape &s, const py::dict &given) : shape(s) {
+  checkShape(s);
   for (const WeightShape &weight : weightShapes(s)) {
     if (!given.contains(weight.name))
       throw py::value_error(std::string("weights: '") + weight.name +
@@ -196,6 +202,16 @@ static void checkPages(const StepShape &s, const py::array &positions,
     }
 }
 
+/// Two tokens in one slot would leave it to their order who is remembered.
+static void checkSlotsDiffer(const py::array &slots) {
+  std::vector<int32_t> sorted(data(slots), data(slots) + slots.size());
+  std::sort(sorted.begin(), sorted.end());
+  auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end())
+    throw py::value_error("slots: expected each slot at most once, got " +
+                          std::to_string(*twice) + " twice");
+}
+
 py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
                       const py::object &slotsIn, const py::object &sequencesIn,
                       const py::object &tablesIn, const py::object &rowsIn,
@@ -214,9 +230,13 @@ py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
 
   checkRange(tokens, "tokens", shape.vocabulary, "the vocabulary");
   checkRange(positions, "positions", shape.positions, "the model's positions");
+  if (count && !tables.shape(0))
+    throw py::value_error(
+        "sequences[0]: expected a row of page_tables, which has none");
   checkRange(sequences, "sequences", tables.shape(0), "rows of page_tables");
   checkRange(rows, "logit_rows", count, "rows of tokens");
   checkPages(shape, positions, slots, sequences, tables, numPages);
+  checkSlotsDiffer(slots);
   if (rows.size() > count)
     throw py::value_error("logit_rows: expected at most as many as tokens, " +
                           std::to_string(count) + ", got " +

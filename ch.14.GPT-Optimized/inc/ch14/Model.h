@@ -13,6 +13,9 @@ namespace ch14 {
 /// large.
 pybind11::array alignedZeros(const std::vector<int64_t> &shape);
 
+/// Throws ValueError for a size that no model has.
+void checkShape(const StepShape &shape);
+
 /// One GPT-2: its weights, checked once, and the compiled step for its shape.
 class Model {
 public:

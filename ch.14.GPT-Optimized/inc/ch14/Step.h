@@ -5,6 +5,7 @@
 #include "ch1/Pipeline.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <cstdint>
+#include <optional>
 
 namespace ch14 {
 
@@ -18,9 +19,12 @@ struct Tile {
   const char *reason;
 };
 
-/// Asks the host's processor and chooses. AVX-512 has 32 registers of 16
-/// floats: 8 x 32 takes 16 of them and leaves room for operands. AVX2 has 16
-/// of 8.
+/// The tile for vectors of 16, 8 or 4 floats; none for another number. AVX-512
+/// has 32 registers of 16: 8 x 32 takes 16 of them and leaves room for
+/// operands. AVX2 has 16 of 8. Every tile computes right on every host (LLVM
+/// splits what is too wide), and fast on its own.
+std::optional<Tile> tileOf(int64_t lanes);
+/// Asks the host's processor and chooses.
 Tile hostTile();
 // [/tile]
 
