@@ -69,12 +69,16 @@ py::array checkArray(py::handle object, const std::string &name,
 // [/check]
 
 py::array contiguous(const py::array &array) {
-  int wanted = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  auto &numpy = py::detail::npy_api::get();
+  int wanted = py::array::c_style | numpy.NPY_ARRAY_ALIGNED_;
   if ((array.flags() & wanted) == wanted)
     return array;
-  return py::module_::import("numpy")
-      .attr("require")(array, py::none(), py::make_tuple("C", "A"))
-      .cast<py::array>();
+  PyObject *copy =
+      numpy.PyArray_FromAny_(array.ptr(), nullptr, 0, 0,
+                             wanted | numpy.NPY_ARRAY_ENSUREARRAY_, nullptr);
+  if (!copy)
+    throw py::error_already_set(); // no memory
+  return py::reinterpret_steal<py::array>(copy);
 }
 
 Descriptor::Descriptor(const py::array &array) {

@@ -60,7 +60,6 @@ struct Lowered {
 };
 // [/lowered]
 
-// [call]
 using GemmFunction = void (*)(void *A, void *B, void *C);
 
 GemmFunction lookupGemm(const Jit &jit) {
@@ -76,6 +75,7 @@ GemmFunction compiledGemm() {
   return function;
 }
 
+// [call]
 /// Calls what `compiled()` returns on two checked arrays.
 template <typename Compiled>
 py::array call(py::handle a, py::handle b, Compiled compiled) {

@@ -26,6 +26,7 @@ using namespace mlir;
 
 namespace ch1 {
 
+// [take]
 /// Takes the value out of an Expected, or throws what LLVM has to say.
 template <typename T>
 static T take(llvm::Expected<T> expected, const std::string &what) {
@@ -33,6 +34,7 @@ static T take(llvm::Expected<T> expected, const std::string &what) {
     throw CompileError(what + ": " + llvm::toString(expected.takeError()));
   return std::move(*expected);
 }
+// [/take]
 
 // [target-machine]
 static std::unique_ptr<llvm::TargetMachine>

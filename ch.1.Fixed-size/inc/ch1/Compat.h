@@ -15,6 +15,7 @@ static_assert(LLVM_VERSION_MAJOR == 21 || LLVM_VERSION_MAJOR == 22,
 
 namespace ch1::compat {
 
+// [compat]
 /// Lets buffer-results-to-out-params rewrite public functions too: always so in
 /// 21, an option that is off by default in 22.
 inline void modifyPublicFunctions(
@@ -23,5 +24,6 @@ inline void modifyPublicFunctions(
   options.modifyPublicFunctions = true;
 #endif
 }
+// [/compat]
 
 } // namespace ch1::compat
