@@ -111,7 +111,7 @@ def write_folder(out, weights, tokenizer, s):
     }
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     tensors = {f"transformer.{name}": w.to(torch.float16).contiguous() for name, w in weights.items()}
-    safetensors.torch.save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    (out / "model.safetensors").write_bytes(safetensors.torch.save(tensors, metadata={"format": "pt"}))
     tokenizer.save(str(out / "tokenizer.json"))
 
 

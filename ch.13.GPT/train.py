@@ -264,7 +264,7 @@ def parse_arguments(arguments):
     add("--n-embd", type=int, default=256, help="width")
     add("--n-layer", type=int, default=4, help="transformer blocks")
     add("--n-head", type=int, default=4, help="attention heads")
-    add("--steps", type=int, default=2400, help="optimizer steps; may be changed when a training goes on")
+    add("--steps", type=int, default=1400, help="optimizer steps; may be changed when a training goes on")
     add("--batch-tokens", type=int, default=4096, help="tokens of a step")
     add("--block", type=int, default=256, help="tokens of a short block (three steps of four)")
     add("--lr", type=float, default=5e-3, help="highest learning rate")
