@@ -108,7 +108,8 @@ def parse(file: pathlib.Path) -> tuple[list[Block], str]:
             i += 1
             continue
         end = i + 1
-        while end < len(lines) and lines[end].strip() != fence["fence"]:
+        margin = len(fence["indent"])
+        while end < len(lines) and not closes(lines[end][margin:], fence["fence"]):
             end += 1
         if end == len(lines):
             raise Wrong(f"{name(file)}:{i + 1}: this fenced block never ends")
@@ -134,6 +135,11 @@ def parse(file: pathlib.Path) -> tuple[list[Block], str]:
     if comment:
         raise Wrong(f"{name(file)}:{comment_line}: no fenced block follows this comment")
     return blocks, "\n".join(prose)
+
+
+def closes(line: str, fence: str) -> bool:
+    """Whether a line ends the block that `fence` began: as long or longer, alone, indented by 3 at most."""
+    return re.fullmatch(rf" {{0,3}}{re.escape(fence)}{re.escape(fence[0])}*\s*", line) is not None
 
 
 def next_is_fence(lines: list[str], i: int) -> bool:
@@ -259,8 +265,8 @@ def expected(block: Block) -> str:
             )
         case other:
             raise Wrong(f"unknown comment '{other}': it must be listing, output or sketch")
-    if any(line.strip().startswith(block.fence) for line in text.splitlines()):
-        raise Wrong(f"the text itself contains {block.fence}: use a longer fence")
+    if any(closes(line, block.fence) for line in text.splitlines()):
+        raise Wrong(f"the text itself has a line {block.fence}: use a longer fence")
     return text
 
 

@@ -124,6 +124,11 @@ def test_listing_in_a_list_is_compared_without_its_indent(lesson):
     assert lesson("1. x\n\n   <!-- listing: a.cpp inner -->\n   ```cpp\n   int y = 2;\n   ```\n") == []
 
 
+def test_a_fence_inside_a_listing(lesson, tmp_path):
+    (tmp_path / "a.td").write_text("description\n    ```mlir\n    op\n    ```\n")  # too far in to end a block
+    assert lesson("<!-- listing: a.td -->\n```text\n" + (tmp_path / "a.td").read_text() + "```\n") == []
+
+
 def test_listing_of_a_whole_file(lesson, tmp_path):
     (tmp_path / "b.py").write_text("a = 1\n\nb = 2\n")
     assert lesson("<!-- listing: b.py -->\n```python\na = 1\n\nb = 2\n```\n") == []
@@ -147,6 +152,7 @@ def test_listing_of_a_whole_file(lesson, tmp_path):
         ("<!-- output: pwd -->\n```text\n```\n", "a path of this machine"),
         ("<!-- output -->\n```text\n```\n", "without a command"),
         ("<!-- output(mips): echo -->\n```text\n```\n", "(mips) is unknown"),
+        ("<!-- output: printf '```' -->\n```text\n```\n", "use a longer fence"),
         ("[a](b.md)\n", "no such file"),
         ("[a](../b.md)\n", "leaves the tree"),
         ("[a](/b.md)\n", "leaves the tree"),
