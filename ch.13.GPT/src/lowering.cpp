@@ -35,7 +35,7 @@ namespace {
 
 /// A linalg.generic of parallel loops that fills a tensor of `type` from
 /// `inputs`, which are read through `maps`.
-Value generate(ImplicitLocOpBuilder &b, Value empty, ValueRange inputs,
+Value tabulate(ImplicitLocOpBuilder &b, Value empty, ValueRange inputs,
                ArrayRef<AffineMap> maps, const ch11::ElementFn &body) {
   auto type = cast<RankedTensorType>(empty.getType());
   SmallVector<AffineMap> allMaps(maps);
@@ -51,7 +51,6 @@ Value generate(ImplicitLocOpBuilder &b, Value empty, ValueRange inputs,
   return generic.getResult(0);
 }
 
-// [embedding]
 /// transformer.embedding %table[%ids]
 ///   -> linalg.generic over (t, d) { tensor.extract %table[ids[t], d] }
 struct LowerEmbedding : OpConversionPattern<EmbeddingOp> {
@@ -66,17 +65,18 @@ struct LowerEmbedding : OpConversionPattern<EmbeddingOp> {
         tensor::getMixedSize(b, b.getLoc(), ids, 0),
         tensor::getMixedSize(b, b.getLoc(), table, 1)};
     Value empty = tensor::EmptyOp::create(b, sizes, b.getF32Type());
+    // [embedding]
     AffineMap token = b.getMultiDimIdentityMap(2).getMajorSubMap(1);
     auto gather = [table](ImplicitLocOpBuilder &b, ValueRange id) -> Value {
       Value row = arith::IndexCastOp::create(b, b.getIndexType(), id[0]);
       Value column = linalg::IndexOp::create(b, 1);
       return tensor::ExtractOp::create(b, table, ValueRange{row, column});
     };
-    rewriter.replaceOp(op, generate(b, empty, ids, token, gather));
+    rewriter.replaceOp(op, tabulate(b, empty, ids, token, gather));
+    // [/embedding]
     return success();
   }
 };
-// [/embedding]
 
 /// transformer.columns %x from 36 count 36
 ///   -> tensor.extract_slice %x[0, 36] [T, 36] [1, 1]
@@ -99,7 +99,6 @@ struct LowerColumns : OpConversionPattern<ColumnsOp> {
   }
 };
 
-// [mask]
 /// transformer.causal_mask
 ///   -> linalg.generic over (row, column) { column <= row ? 0 : -inf }
 struct LowerCausalMask : OpConversionPattern<CausalMaskOp> {
@@ -111,6 +110,7 @@ struct LowerCausalMask : OpConversionPattern<CausalMaskOp> {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     Value empty =
         tensor::EmptyOp::create(b, op.getType().getShape(), b.getF32Type());
+    // [mask]
     auto element = [](ImplicitLocOpBuilder &b, ValueRange) -> Value {
       Value row = linalg::IndexOp::create(b, 0);
       Value column = linalg::IndexOp::create(b, 1);
@@ -120,7 +120,8 @@ struct LowerCausalMask : OpConversionPattern<CausalMaskOp> {
       Value never = ch11::constant(b, -INFINITY);
       return arith::SelectOp::create(b, seen, zero, never);
     };
-    rewriter.replaceOp(op, generate(b, empty, {}, {}, element));
+    // [/mask]
+    rewriter.replaceOp(op, tabulate(b, empty, {}, {}, element));
     return success();
   }
 };
@@ -145,34 +146,37 @@ struct LowerMaskedSoftmax : OpConversionPattern<MaskedSoftmaxOp> {
     return success();
   }
 };
-// [/mask]
 
-// [rope-angle]
 /// Row t, column i of a table [T, W/2]: `turn` (cos or sin) of the angle
-/// t * base^(-2i/W). In double: at position 1000 a float angle is already off
-/// by 1e-4.
+/// (first + t) * base^(-2i/W). In double: at position 1000 a float angle is
+/// already off by 1e-4.
 template <typename Turn>
 Value makeTable(ImplicitLocOpBuilder &b, ArrayRef<OpFoldResult> sizes,
-                double slope) {
+                double slope, int64_t first) {
   Value empty = tensor::EmptyOp::create(b, sizes, b.getF32Type());
-  auto element = [slope](ImplicitLocOpBuilder &b, ValueRange) -> Value {
+  auto element = [slope, first](ImplicitLocOpBuilder &b, ValueRange) -> Value {
     auto asDouble = [&b](unsigned loop) -> Value {
       Value index = linalg::IndexOp::create(b, loop);
       Value integer = arith::IndexCastOp::create(b, b.getI64Type(), index);
       return arith::SIToFPOp::create(b, b.getF64Type(), integer);
     };
+    // [rope-angle]
     // base^(-2i/W) = exp(i * slope), slope = -2 ln(base) / W
     Value factor = arith::ConstantOp::create(b, b.getF64FloatAttr(slope));
     Value exponent = arith::MulFOp::create(b, asDouble(1), factor);
     Value frequency = math::ExpOp::create(b, exponent);
-    Value angle = arith::MulFOp::create(b, asDouble(0), frequency);
+    Value position = asDouble(0);
+    if (first) {
+      Value before = arith::ConstantOp::create(b, b.getF64FloatAttr(first));
+      position = arith::AddFOp::create(b, position, before);
+    }
+    Value angle = arith::MulFOp::create(b, position, frequency);
     return arith::TruncFOp::create(b, b.getF32Type(), Turn::create(b, angle));
+    // [/rope-angle]
   };
-  return generate(b, empty, {}, {}, element);
+  return tabulate(b, empty, {}, {}, element);
 }
-// [/rope-angle]
 
-// [rope]
 /// transformer.rope: x [T, D] is seen as [T, heads, W/2, 2]; with c and s the
 /// tables of cos and sin,
 ///
@@ -196,17 +200,19 @@ struct LowerRope : OpConversionPattern<RopeOp> {
     SmallVector<OpFoldResult> tableSizes = {
         tensor::getMixedSize(b, b.getLoc(), operands.getInput(), 0),
         b.getIndexAttr(width / 2)};
-    Value cosines = makeTable<math::CosOp>(b, tableSizes, slope);
-    Value sines = makeTable<math::SinOp>(b, tableSizes, slope);
+    int64_t first = op.getFirst().value_or(0);
+    Value cosines = makeTable<math::CosOp>(b, tableSizes, slope, first);
+    Value sines = makeTable<math::SinOp>(b, tableSizes, slope, first);
 
     SmallVector<ReassociationIndices> groups = {{0}, {1, 2, 3}};
     auto pairsType = type.clone({type.getDimSize(0), heads, width / 2, 2});
     Value pairs = tensor::ExpandShapeOp::create(b, pairsType,
                                                 operands.getInput(), groups);
+    // [rope]
     AffineMap all = b.getMultiDimIdentityMap(4); // (t, h, i, p)
     AffineMap tokenAndPair = all.getSubMap({0, 2});
     Value rotated =
-        generate(b, ch11::emptyLike(b, pairs), {pairs, cosines, sines},
+        tabulate(b, ch11::emptyLike(b, pairs), {pairs, cosines, sines},
                  {all, tokenAndPair, tokenAndPair},
                  [pairs](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
                    Value token = linalg::IndexOp::create(b, 0);
@@ -225,14 +231,13 @@ struct LowerRope : OpConversionPattern<RopeOp> {
                    Value difference = arith::SubFOp::create(b, own, crossed);
                    return arith::SelectOp::create(b, isSecond, sum, difference);
                  });
+    // [/rope]
     rewriter.replaceOpWithNewOp<tensor::CollapseShapeOp>(op, type, rotated,
                                                          groups);
     return success();
   }
 };
-// [/rope]
 
-// [pass]
 struct LowerPass : PassWrapper<LowerPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerPass)
   StringRef getArgument() const final { return "ch13-lower"; }
@@ -256,7 +261,6 @@ struct LowerPass : PassWrapper<LowerPass, OperationPass<ModuleOp>> {
       signalPassFailure();
   }
 };
-// [/pass]
 
 } // namespace
 
