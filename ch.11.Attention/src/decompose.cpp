@@ -52,13 +52,18 @@ Value joinHeads(ImplicitLocOpBuilder &b, Value perHead) {
 // [/split-heads]
 
 // [causal-mask]
-/// Row t of the scores keeps columns 0 to t; the rest becomes -inf, and
+/// Row t of the scores keeps columns 0 to past + t; the rest becomes -inf, and
 /// softmax makes 0 of it.
-Value maskFuture(ImplicitLocOpBuilder &b, Value scores) {
+Value maskFuture(ImplicitLocOpBuilder &b, Value scores, int64_t past) {
   int64_t rank = cast<RankedTensorType>(scores.getType()).getRank();
   return ch11::elementwise(
-      b, scores, [rank](ImplicitLocOpBuilder &b, ValueRange score) -> Value {
+      b, scores,
+      [rank, past](ImplicitLocOpBuilder &b, ValueRange score) -> Value {
         Value row = linalg::IndexOp::create(b, rank - 2);
+        if (past) {
+          Value before = arith::ConstantOp::create(b, b.getIndexAttr(past));
+          row = arith::AddIOp::create(b, row, before);
+        }
         Value column = linalg::IndexOp::create(b, rank - 1);
         Value seen =
             arith::CmpIOp::create(b, arith::CmpIPredicate::ule, column, row);
@@ -88,7 +93,7 @@ struct DecomposeAttention : OpConversionPattern<AttentionOp> {
     APFloat factor(static_cast<float>(1.0 / std::sqrt(double(width / heads))));
     Value scores = MatmulOp::create(b, ScaleOp::create(b, q, factor), k);
     if (op.getCausal())
-      scores = maskFuture(b, scores);
+      scores = maskFuture(b, scores, op.getPast().value_or(0));
     Value weights = SoftmaxOp::create(b, scores);    // [H, T, S]
     Value perHead = MatmulOp::create(b, weights, v); // [H, T, E/H]
     rewriter.replaceOp(op, joinHeads(b, perHead));   // [T, E]

@@ -150,9 +150,14 @@ LogicalResult AttentionOp::verify() {
              << heads << ", columns in " << name << ", got "
              << (ShapedType::isDynamic(width) ? "?" : Twine(width).str());
   }
-  if (getCausal() && !sizesAgree(q.getDimSize(0), k.getDimSize(0)))
-    return emitOpError("expected as many keys as queries with causal, ")
-           << q.getDimSize(0) << ", got " << k.getDimSize(0);
+  if (getPast() && !getCausal())
+    return emitOpError("expected causal where there is a past");
+  int64_t queries = q.getDimSize(0), past = getPast().value_or(0);
+  if (getCausal() && !ShapedType::isDynamic(queries) &&
+      !sizesAgree(past + queries, k.getDimSize(0)))
+    return emitOpError("expected as many keys as ")
+           << (past ? "past tokens and queries" : "queries") << " with causal, "
+           << past + queries << ", got " << k.getDimSize(0);
   return success();
 }
 // [/verify-attention]

@@ -94,10 +94,10 @@ Tensor transpose(const Tensor &t) {
 
 // [attention]
 Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v,
-                 int64_t numHeads, bool causal) {
+                 int64_t numHeads, bool causal, int64_t past) {
   expectShape(q, "q", {ch1::kAnySize, ch1::kAnySize});
   int64_t queries = q.shape()[0], width = q.shape()[1];
-  expectShape(k, "k", {causal ? queries : ch1::kAnySize, width});
+  expectShape(k, "k", {causal ? past + queries : ch1::kAnySize, width});
   int64_t keys = k.shape()[0];
   expectShape(v, "v", {keys, ch1::kAnySize});
   if (numHeads < 1)
@@ -120,6 +120,8 @@ Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v,
   Attributes attributes = {{"num_heads", numHeads}};
   if (causal)
     attributes.push_back({"causal", Flag()});
+  if (past)
+    attributes.push_back({"past", past});
   return makeNode("transformer.attention", {q, k, v}, attributes,
                   {queries, v.shape()[1]});
 }

@@ -69,7 +69,7 @@ Tensor maskedSoftmax(const Tensor &x, const Tensor &mask) {
                         ch11::Shape(x.shape().begin(), x.shape().end()));
 }
 
-Tensor rope(const Tensor &x, float base, int64_t numHeads) {
+Tensor rope(const Tensor &x, float base, int64_t numHeads, int64_t first) {
   expectShape(x, "x", {ch1::kAnySize, ch1::kAnySize});
   if (numHeads < 1)
     throw std::invalid_argument("num_heads: expected at least 1, got " +
@@ -82,8 +82,10 @@ Tensor rope(const Tensor &x, float base, int64_t numHeads) {
   if (!std::isfinite(base) || base <= 0)
     throw std::invalid_argument("base: expected a positive number, got " +
                                 std::to_string(base));
-  return ch11::makeNode("transformer.rope", {x},
-                        {{"num_heads", numHeads}, {"base", base}},
+  ch11::Attributes attributes = {{"num_heads", numHeads}, {"base", base}};
+  if (first)
+    attributes.push_back({"first", first});
+  return ch11::makeNode("transformer.rope", {x}, attributes,
                         ch11::Shape(x.shape().begin(), x.shape().end()));
 }
 

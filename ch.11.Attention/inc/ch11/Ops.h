@@ -21,8 +21,9 @@ Tensor matmul(const Tensor &a, const Tensor &b);
 Tensor transpose(const Tensor &t);
 /// Over the last axis.
 Tensor softmax(const Tensor &t);
-/// q [T, D], k [S, D], v [S, E] -> [T, E]; heads are groups of columns.
+/// q [T, D], k [S, D], v [S, E] -> [T, E]; heads are groups of columns. With
+/// causal, S is past + T: `past` tokens stand before the queries.
 Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v,
-                 int64_t numHeads = 1, bool causal = false);
+                 int64_t numHeads = 1, bool causal = false, int64_t past = 0);
 
 } // namespace ch11

@@ -115,7 +115,9 @@ def Transformer_AttentionOp
     Splits the columns of `q` [T, D], `k` [S, D] and `v` [S, E] into `num_heads`
     groups. In each group: softmax(q k^T / sqrt(D / num_heads)) v. The groups are
     joined again: the result is [T, E]. With `causal`, row t sees the keys
-    0 to t only, and there must be as many keys as queries.
+    0 to t only, and there must be as many keys as queries; with `past` P, the
+    queries stand after P earlier tokens: row t sees the keys 0 to P + t, and
+    S must be P + T.
 
     ```mlir
     %o = transformer.attention %q, %k, %v heads 4 causal
@@ -125,10 +127,11 @@ def Transformer_AttentionOp
   let arguments = (ins Transformer_Matrix:$q, Transformer_Matrix:$k,
                        Transformer_Matrix:$v,
                        ConfinedAttr<I64Attr, [IntPositive]>:$num_heads,
-                       UnitAttr:$causal);
+                       UnitAttr:$causal,
+                       OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$past);
   let results = (outs Transformer_Matrix:$result);
   let assemblyFormat = [{
-    $q `,` $k `,` $v `heads` $num_heads (`causal` $causal^)? attr-dict
+    $q `,` $k `,` $v `heads` $num_heads (`causal` $causal^)? (`past` $past^)? attr-dict
     `:` type($q) `,` type($k) `,` type($v)
   }];
   let hasVerifier = 1;

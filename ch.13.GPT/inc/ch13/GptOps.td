@@ -97,7 +97,7 @@ def Gpt_RopeOp
   let description = [{
     The columns are split into `num_heads` groups of width W. In each group the
     pair (2i, 2i + 1) of row t is a point of the plane, and is turned by the
-    angle t * base^(-2i / W).
+    angle t * base^(-2i / W). With `from` P, row t stands at position P + t.
 
     ```mlir
     %y = transformer.rope %x heads 2 base 1.000000e+04 : tensor<5x8xf32>
@@ -105,10 +105,11 @@ def Gpt_RopeOp
   }];
   let arguments = (ins Transformer_Matrix:$input,
                        ConfinedAttr<I64Attr, [IntPositive]>:$num_heads,
-                       F32Attr:$base);
+                       F32Attr:$base,
+                       OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$first);
   let results = (outs Transformer_Matrix:$result);
   let assemblyFormat = [{
-    $input `heads` $num_heads `base` $base attr-dict `:` type($input)
+    $input `heads` $num_heads `base` $base (`from` $first^)? attr-dict `:` type($input)
   }];
   let hasVerifier = 1;
 }

@@ -21,9 +21,11 @@ Tensor columns(const Tensor &t, int64_t first, int64_t count);
 Tensor causalMask(int64_t size);
 /// softmax(x + mask) over the last axis; x [T, S] or [H, T, S], mask [T, S].
 Tensor maskedSoftmax(const Tensor &x, const Tensor &mask);
-/// Turns the pairs (2i, 2i + 1) of each head of x [T, D] by their position.
+/// Turns the pairs (2i, 2i + 1) of each head of x [T, D] by their position; the
+/// first row stands at position `first`.
 inline constexpr float kRopeBase = 10000.0f;
-Tensor rope(const Tensor &x, float base = kRopeBase, int64_t numHeads = 1);
+Tensor rope(const Tensor &x, float base = kRopeBase, int64_t numHeads = 1,
+            int64_t first = 0);
 
 // The weights of a block are those of ch.12.
 using ch12::AttentionWeights;
