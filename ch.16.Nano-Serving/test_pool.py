@@ -213,6 +213,7 @@ REFUSED = [
         ValueError,
         r"k must have shape \[tokens, 3, 5\], got \(4, 2, 5\)",
     ),
+    (lambda p: p.store_kv(K[:, :, :4], V, [0], 0), ValueError, r"\[tokens, 3, 5\], got \(4, 3, 4\)"),
     (lambda p: p.store_kv(K, V[0], [0], 0), ValueError, r"v must have shape \[tokens, 3, 5\], got \(3, 5\)"),
     (lambda p: p.store_kv(K.astype("f8"), V, [0], 0), TypeError, "k must have dtype float32, got float64"),
     (lambda p: p.store_kv(K.astype(">f4"), V, [0], 0), TypeError, "k must have dtype float32, got >f4"),

@@ -78,6 +78,10 @@ def test_top_k_and_top_p_leave_the_likeliest():
     np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=2), [0, 2 / 3, 1 / 3, 0], atol=0.025)
     np.testing.assert_allclose(draws(logits, temperature=1.0, top_p=0.7), [0, 2 / 3, 1 / 3, 0], atol=0.025)
     np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=3, top_p=0.5), [0, 1, 0, 0])
+    # top_p is a part of what top_k leaves: 0.4 of 0.7 is more than 0.55.
+    np.testing.assert_allclose(
+        draws(np.log([0.4, 0.3, 0.2, 0.1]), temperature=1.0, top_k=2, top_p=0.55), [1, 0, 0, 0]
+    )
     # Tokens equal to the k-th stay: otherwise the choice among them would be an accident of sorting.
     np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=3), np.exp(logits), atol=0.025)
     np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=99), np.exp(logits), atol=0.025)
