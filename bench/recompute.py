@@ -47,7 +47,10 @@ def as_transformers(weights: gpt.GPT2Weights):
     torch.set_num_threads(1)
     c = weights.config
     names = ("vocab_size", "n_layer", "n_head", "n_embd", "n_positions", "n_inner", "layer_norm_epsilon")
-    model = transformers.GPT2LMHeadModel(transformers.GPT2Config(**{n: getattr(c, n) for n in names}))
+    shape = {name: getattr(c, name) for name in names}
+    model = transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(**shape, bos_token_id=None, eos_token_id=None)
+    )
     state = {"transformer." + name: torch.from_numpy(t) for name, t in weights.tensors.items()}
     model.load_state_dict(state, strict=False)  # lm_head is tied
 

@@ -88,6 +88,17 @@ func.func @rope(%x: tensor<5x12xf32>) -> tensor<5x12xf32> {
 
 // -----
 
+// With earlier tokens the first row stands at position 7.
+// CHECK-LABEL: func.func @rope_after_seven
+// CHECK:           %[[BEFORE:.*]] = arith.constant 7.0{{.*}} : f64
+// CHECK:           arith.addf {{.*}}%[[BEFORE]]{{.*}} : f64
+func.func @rope_after_seven(%x: tensor<5x12xf32>) -> tensor<5x12xf32> {
+  %0 = transformer.rope %x heads 2 base 1.0e4 from 7 : tensor<5x12xf32>
+  return %0 : tensor<5x12xf32>
+}
+
+// -----
+
 // An op of another chapter is not this pass's business.
 // CHECK-LABEL: func.func @untouched
 // CHECK:         transformer.add
