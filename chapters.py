@@ -12,6 +12,7 @@ COURSE_BUILD_DIR names another build folder than build/x64-release.
 """
 
 import functools
+import importlib.abc
 import importlib.util
 import os
 import pathlib
@@ -110,13 +111,23 @@ def run_tests(test_file: str) -> int:
     """Runs one test file by pytest and returns its exit status (for `python3 test_jit.py`)."""
     if importlib.util.find_spec("pytest") is None:
         sys.exit("The tests need pytest: python3 -m pip install pytest numpy")
-    folder = pathlib.Path(test_file).resolve().parent
-    if not list(build_folder(folder).glob(f"ch{number(folder)}_*.so")):
-        sys.exit(
-            f"{folder.name} is not built. Run `cmake --preset x64-release && cmake --build --preset x64-release` "
-            "in the root of the course first."
-        )
     return subprocess.call([sys.executable, "-m", "pytest", test_file, *sys.argv[1:]])
+
+
+class _NotBuilt(importlib.abc.MetaPathFinder):
+    """Asked last for a module: says what to do where a chapter's extension has not been built yet."""
+
+    def find_spec(self, name, path=None, target=None):
+        asked = re.fullmatch(r"ch(\d+)(_\w+)?", name)
+        for folder in source_folders() if asked else []:
+            extension = f"ch{asked[1]}_*.so"
+            if number(folder) == int(asked[1]) and not list(build_folder(folder).glob(extension)):
+                raise ModuleNotFoundError(
+                    f"{folder.name} is not built. Run `cmake --preset x64-release && cmake --build --preset "
+                    "x64-release` in the root of the course first.",
+                    name=name,
+                )
+        return None
 
 
 def _use_source_tree() -> None:
@@ -126,6 +137,8 @@ def _use_source_tree() -> None:
                 sys.path.insert(0, str(folder))
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
+    if not any(isinstance(finder, _NotBuilt) for finder in sys.meta_path):
+        sys.meta_path.append(_NotBuilt())
 
 
 _use_source_tree()
