@@ -81,6 +81,12 @@ def filecheck(text: str, checks: str, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def resident_kb() -> int:
+    """How much memory this process has now. (getrusage's maximum will not do: a child inherits its parent's.)"""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"^VmRSS:\s*(\d+) kB", status, re.M).group(1))
+
+
 def show(module, *arguments) -> int:
     """A chapter's show.py: prints what the command line names (ir, stages, llvm_ir, assembly) of
     `module`, each made with `arguments`. `stages NAME …` prints only the stages so named."""
