@@ -67,19 +67,26 @@ Value ch11::filled(ImplicitLocOpBuilder &b, ArrayRef<OpFoldResult> sizes,
   return linalg::FillOp::create(b, constant(b, value), empty).getResult(0);
 }
 
+/// The map from `rank` loops to `count` of them, from `first` on.
+static AffineMap someAxes(ImplicitLocOpBuilder &b, int64_t rank, int64_t first,
+                          int64_t count) {
+  AffineMap all = b.getMultiDimIdentityMap(rank);
+  return AffineMap::get(rank, 0, all.getResults().slice(first, count),
+                        b.getContext());
+}
+
 // [elementwise]
 Value ch11::elementwise(ImplicitLocOpBuilder &b, ValueRange operands,
                         const ElementFn &body, ArrayRef<unsigned> rowwise) {
   auto type = cast<RankedTensorType>(operands[0].getType());
   int64_t rank = type.getRank();
-  AffineMap all = b.getMultiDimIdentityMap(rank);
   SmallVector<AffineMap> maps;
   for (auto [i, operand] : llvm::enumerate(operands)) {
     int64_t own = cast<RankedTensorType>(operand.getType()).getRank();
-    maps.push_back(llvm::is_contained(rowwise, i) ? all.getMajorSubMap(own)
-                                                  : all.getMinorSubMap(own));
+    int64_t first = llvm::is_contained(rowwise, i) ? 0 : rank - own;
+    maps.push_back(someAxes(b, rank, first, own));
   }
-  maps.push_back(all);
+  maps.push_back(b.getMultiDimIdentityMap(rank));
   SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
   Value out = emptyLike(b, operands[0]);
   auto generic = linalg::GenericOp::create(
@@ -99,8 +106,8 @@ Value ch11::reduceRows(ImplicitLocOpBuilder &b, Value input, double init,
   SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), input);
   sizes.pop_back();
   Value start = filled(b, sizes, init);
-  AffineMap all = b.getMultiDimIdentityMap(rank);
-  SmallVector<AffineMap> maps = {all, all.getMajorSubMap(rank - 1)};
+  SmallVector<AffineMap> maps = {someAxes(b, rank, 0, rank),
+                                 someAxes(b, rank, 0, rank - 1)};
   SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
   loops.back() = utils::IteratorType::reduction;
   auto generic = linalg::GenericOp::create(
