@@ -225,7 +225,7 @@ evaluation with the lowest validation loss; training used the held-out text for 
 
 Made by, in `ch.13.GPT`:
 
-```
+```sh
 {command}
 ```
 
@@ -233,7 +233,8 @@ Load it with `load_gpt2_weights()` in chapters 13, 14 and 16, or with `GPT2LMHea
 
 200 tokens at temperature 0.8, top-k 50, seed {seed}, after the prompt {prompt!r}:
 
-```
+<!-- sketch: written when the model was trained -->
+```text
 {sample}
 ```
 """
