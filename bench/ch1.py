@@ -58,7 +58,9 @@ def first_call_seconds(statement: str) -> float:
         f"start = time.perf_counter(); {statement}; print(time.perf_counter() - start)"
     )
     runs = [
-        subprocess.run([sys.executable, "-c", code], env=chapters.environment(), capture_output=True, check=True)
+        subprocess.run(
+            [sys.executable, "-c", code], env=chapters.environment(), capture_output=True, check=True
+        )
         for _ in range(7)
     ]
     return statistics.median(float(run.stdout) for run in runs)
@@ -93,7 +95,9 @@ def main() -> None:
     for name, value in seconds.items():
         print(f"| {name} | {1e6 * value:.2f} | {value / base:.2f} |")
     print("\n| once | ms |\n|---|---|")
-    print(f"| the first `ch1.gemm(A, B)`: build, lower, compile, call | {1e3 * first_call_seconds('ch1.gemm(A, B)'):.0f} |")
+    print(
+        f"| the first `ch1.gemm(A, B)`: build, lower, compile, call | {1e3 * first_call_seconds('ch1.gemm(A, B)'):.0f} |"
+    )
     stages = first_call_seconds("ch1.stages()")
     print(f"| of which build and lower (`ch1.stages()`, which also prints) | {1e3 * stages:.0f} |")
 
