@@ -1,6 +1,8 @@
 """What continuous batching, chunks and worst-case reservation do, on one model: the figures of ch.16's README.
 
-    python bench/serving.py [--model DIR_OR_ID] [--repeat 3]
+    python3 bench/serving.py                      the bundled model
+    python3 bench/serving.py --model gpt2-124m    random weights of GPT-2's shape, shorter requests
+    python3 bench/serving.py --clock cpu          processor time, for a machine that is busy with other things
 
 Each table is measured in one run with its cases in turn, and shows medians. The requests are greedy and ignore the end
 of text, so that all cases compute the same tokens; that they do is checked.
@@ -17,11 +19,19 @@ import numpy as np
 
 import chapters  # noqa: F401  finds the build tree
 
+import ch13_weights
+import ch14_gpt_optimized as gpt
 from nano_engine import NanoServingEngine, SamplingParams, continuous_batcher
+
+SHAPES = {
+    "gpt2-124m": ch13_weights.GPT2Config(
+        vocab_size=50257, n_layer=12, n_head=12, n_embd=768, n_positions=1024
+    ),
+}
 
 
 def make_engine(args, **options) -> NanoServingEngine:
-    return NanoServingEngine(args.weights.config, args.weights, **options)
+    return NanoServingEngine(args.weights.config, args.weights, model=args.gpt2, **options)
 
 
 def prompts_of(args, num: int, num_tokens: int) -> list[list[int]]:
@@ -30,18 +40,18 @@ def prompts_of(args, num: int, num_tokens: int) -> list[list[int]]:
 
 
 def throughput(args) -> None:
-    """32 requests of 32 + 64 tokens, with more and more of them running at once."""
-    prompts = prompts_of(args, 32, 32)
-    params = SamplingParams(max_tokens=64, ignore_eos=True)
-    sizes = (1, 4, 8, 16, 32)
+    """{num} requests of 32 + {num_tokens} tokens, with more and more of them running at once."""
+    prompts = prompts_of(args, args.num, 32)
+    params = SamplingParams(max_tokens=args.num_tokens, ignore_eos=True)
+    sizes = [size for size in (1, 4, 8, 16, 32) if size <= args.num]
     engines = {size: make_engine(args, max_batch_size=size) for size in sizes}
     seconds = {size: [] for size in sizes}
     answers = set()
     for _ in range(args.repeat):
         for size, engine in engines.items():
-            start = time.perf_counter()
+            start = args.clock()
             results = engine.generate(prompts, params)
-            seconds[size].append(time.perf_counter() - start)
+            seconds[size].append(args.clock() - start)
             answers.add(str([request.output_tokens for request in results]))
     assert len(answers) == 1, "the batch size changed an answer"
 
@@ -49,7 +59,7 @@ def throughput(args) -> None:
     alone = statistics.median(seconds[1])
     for size in sizes:
         median = statistics.median(seconds[size])
-        print(f"| {size} | {median:.2f} | {32 * 64 / median:.0f} | {alone / median:.1f} |")
+        print(f"| {size} | {median:.2f} | {args.num * args.num_tokens / median:.0f} | {alone / median:.1f} |")
     print()
 
 
@@ -59,21 +69,25 @@ def stalls(args) -> None:
     longest = min(900, args.weights.config.n_positions - 1)
     gaps = {size: [] for size in chunk_sizes}
     waits = {size: [] for size in chunk_sizes}
+    engines = {size: make_engine(args, max_chunk_size=size) for size in chunk_sizes}
+    for engine in engines.values():  # touches the caches' memory once
+        engine.generate(prompts_of(args, 9, longest // 4), SamplingParams(max_tokens=200, ignore_eos=True))
     for _ in range(args.repeat):
-        for size in chunk_sizes:
-            engine = make_engine(args, max_chunk_size=size)
+        for size, engine in engines.items():
             params = SamplingParams(max_tokens=200, ignore_eos=True)
             running = [engine.submit(prompt, params) for prompt in prompts_of(args, 8, 8)]
             for _ in range(10):
                 engine.step()
             long = engine.submit(prompts_of(args, 1, longest)[0], SamplingParams(max_tokens=1))
-            start = time.perf_counter()
+            start = args.clock()
             while not long.is_finished:
-                before = time.perf_counter()
+                before = args.clock()
                 engine.step()
-                gaps[size].append(time.perf_counter() - before)
-            waits[size].append(time.perf_counter() - start)
+                gaps[size].append(args.clock() - before)
+            waits[size].append(args.clock() - start)
             assert not any(request.is_finished for request in running)
+            for request in running:
+                engine.abort(request.id)
 
     print(
         "| chunk size | longest gap, ms | median gap, ms | long prompt's first token, ms |\n|---|---|---|---|"
@@ -90,16 +104,16 @@ def shares(args) -> None:
     """Where the time of a step of 32 decodes goes."""
     engine = make_engine(args)
     for prompt in prompts_of(args, 32, 16):
-        engine.submit(prompt, SamplingParams(max_tokens=100, ignore_eos=True, temperature=args.temperature))
+        engine.submit(prompt, SamplingParams(max_tokens=100, ignore_eos=True, temperature=0.8))
     spent = {"the compiled step": 0.0, "choosing tokens": 0.0}
 
     def timed(function, name):
         def call(*positional, **named):
-            start = time.perf_counter()
+            start = args.clock()
             try:
                 return function(*positional, **named)
             finally:
-                spent[name] += time.perf_counter() - start
+                spent[name] += args.clock() - start
 
         return call
 
@@ -114,10 +128,10 @@ def shares(args) -> None:
     for _ in range(4):
         engine.step()
     spent.update(dict.fromkeys(spent, 0.0))
-    start = time.perf_counter()
+    start = args.clock()
     for _ in range(80):
         engine.step()
-    total = time.perf_counter() - start
+    total = args.clock() - start
     continuous_batcher.sample = sample
     spent["scheduling, batches, the rest"] = total - sum(spent.values())
 
@@ -151,16 +165,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", metavar="DIR_OR_ID", help="a folder or Hugging Face id; the bundled model")
+    parser.add_argument("--model", metavar="DIR_OR_ID", help="a folder, a Hugging Face id, or gpt2-124m")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--temperature", type=float, default=0.8, help="for the shares of a step")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     args = parser.parse_args()
+    args.clock = {"wall": time.perf_counter, "cpu": time.process_time}[args.clock]
 
-    import ch14_gpt_optimized as gpt
-
-    args.weights = gpt.load_gpt2_weights(args.model)
-    for table in (throughput, stalls, shares, reservation):
-        print(f"{table.__doc__}\n")
+    tables = [throughput, stalls, shares, reservation]
+    args.num, args.num_tokens = 32, 64
+    if args.model in SHAPES:
+        args.weights = ch13_weights.GPT2Weights.random(SHAPES[args.model])
+        tables.remove(reservation)  # it has no clock, and is the same for any model
+        args.num, args.num_tokens = 16, 16
+    else:
+        args.weights = gpt.load_gpt2_weights(args.model)
+    args.gpt2 = gpt.GPT2(args.weights, page_size=16)
+    for table in tables:
+        print(table.__doc__.format(**vars(args)), end="\n\n", flush=True)
         table(args)
 
 

@@ -11,7 +11,6 @@ from .batch import Chunk
 from .request import Request
 
 
-# [split]
 def split_budget(requests: Iterable[Request], budget: int) -> list[Chunk]:
     """Chunks of the requests' pending tokens, in order, of `budget` tokens together at most."""
     chunks = []
@@ -23,6 +22,3 @@ def split_budget(requests: Iterable[Request], budget: int) -> list[Chunk]:
         chunks.append(Chunk(request, start, start + num_tokens))
         budget -= num_tokens
     return chunks
-
-
-# [/split]

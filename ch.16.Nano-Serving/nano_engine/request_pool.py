@@ -53,7 +53,6 @@ class RequestPool:
         self.running[request.id] = request
         request.state = RequestState.PREFILL
 
-    # [finish]
     def finish(self, request: Request, reason: str, error: str | None = None) -> None:
         """Ends a live request, waiting or running, and gives its pages back."""
         if request.is_finished:
@@ -69,8 +68,6 @@ class RequestPool:
         request.error = error
         request.finish_s = time.perf_counter()
         self.num_finished[reason] += 1
-
-    # [/finish]
 
     def check_integrity(self) -> None:
         """Raises unless every page is free or a running request's, and every state is what its place says."""
