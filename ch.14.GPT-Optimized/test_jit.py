@@ -3,6 +3,7 @@ lengths and depths; what it refuses, and what there is to read. Exactness is tes
 
 import pathlib
 import re
+import subprocess
 import sys
 import threading
 
@@ -248,6 +249,14 @@ def test_ir_is_the_step_as_it_is_built():
         CHECK: return
         """,
     )
+
+
+def test_the_ir_can_be_read_and_lowered_again():
+    """What ir() prints is what the tool reads: text in, the last stage out."""
+    tool = str(chapters.build_folder(chapters.ROOT / "ch.14.GPT-Optimized") / "ch14-opt")
+    done = subprocess.run([tool, "--ch14-pipeline"], input=gpt.ir(**SHAPE), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == gpt.stages(**SHAPE)[-1][1].strip()
 
 
 def test_stages_begin_with_the_input_and_end_in_llvm():

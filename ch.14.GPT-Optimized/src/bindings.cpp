@@ -1,5 +1,6 @@
 // bindings.cpp - the Python module ch14_gpt_optimized.
 #include "ch1/Arrays.h"
+#include "ch14/CachedForward.h"
 #include "ch14/Model.h"
 #include <pybind11/stl.h>
 
@@ -168,6 +169,8 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
           "Seconds it took to compile the step (once for each "
           "shape in a process).")
       .def_property_readonly("num_layers", &Model::numLayers);
+
+  bindCachedForward(m);
 
   // The Python half, under the same name. It imports this module, which is why
   // the module is in sys.modules already.

@@ -116,19 +116,44 @@ LogicalResult PagedAttentionOp::verify() {
   return atLeast(*this, "columns of out", width, dim(getOut(), 1));
 }
 
+/// past [P, D], next [T, D] -> [P + T, D]
+LogicalResult AppendOp::inferReturnTypes(MLIRContext *,
+                                         std::optional<Location> loc,
+                                         Adaptor operands,
+                                         SmallVectorImpl<Type> &types) {
+  auto past = dyn_cast<RankedTensorType>(operands.getPast().getType());
+  auto next = dyn_cast<RankedTensorType>(operands.getNext().getType());
+  if (!past || !next || past.getRank() != 2 || next.getRank() != 2)
+    return emitOptionalError(loc, "expected two matrices, got ",
+                             operands.getPast().getType(), " and ",
+                             operands.getNext().getType());
+  bool known = !past.isDynamicDim(0) && !next.isDynamicDim(0);
+  int64_t rows =
+      known ? past.getDimSize(0) + next.getDimSize(0) : ShapedType::kDynamic;
+  types.push_back(past.clone({rows, past.getDimSize(1)}));
+  return success();
+}
+
+LogicalResult AppendOp::verify() {
+  int64_t past = getPast().getType().getDimSize(1);
+  int64_t next = getNext().getType().getDimSize(1);
+  return same(*this, "columns of next", past, next);
+}
+
 } // namespace transformer
 
 // [register]
 void ch14::registerDialects(DialectRegistry &registry) {
   ch11::registerDialects(registry);
-  registry
-      .insert<memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect>();
+  registry.insert<memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
+                  vector::VectorDialect>();
   registry.addExtension(+[](MLIRContext *,
                             transformer::TransformerDialect *dialect) {
-    dialect->registerOps<transformer::RowsLinearOp, transformer::RowsNormOp,
-                         transformer::RowsEmbedOp, transformer::RowsGatherOp,
-                         transformer::PagedStoreOp,
-                         transformer::PagedAttentionOp>();
+    dialect
+        ->registerOps<transformer::RowsLinearOp, transformer::RowsNormOp,
+                      transformer::RowsEmbedOp, transformer::RowsGatherOp,
+                      transformer::PagedStoreOp, transformer::PagedAttentionOp,
+                      transformer::AppendOp>();
   });
 }
 // [/register]

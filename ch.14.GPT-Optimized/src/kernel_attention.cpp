@@ -75,7 +75,7 @@ private:
                        int64_t pageSize) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(
-        &op->getParentOfType<func::FuncOp>().getBody().front());
+        &op->getParentOfType<FunctionOpInterface>().getFunctionBody().front());
     return memref::AllocaOp::create(b,
                                     MemRefType::get({pageSize}, b.getF32Type()),
                                     b.getI64IntegerAttr(64));

@@ -52,7 +52,8 @@ struct ExpandKernelsPass
   void runOnOperation() final {
     std::optional<Tile> tile = tileOf(lanes);
     if (!tile) {
-      getOperation()->emitError("lanes: expected 16, 8 or 4, got ") << lanes;
+      getOperation()->emitError("lanes: expected 16, 8 or 4, got ")
+          << lanes.getValue();
       return signalPassFailure();
     }
     RewritePatternSet patterns(&getContext());
@@ -88,6 +89,7 @@ void registerPasses() {
   registerPass([]() -> std::unique_ptr<Pass> {
     return std::make_unique<ExpandKernelsPass>();
   });
+  registerPass(createLowerAppendPass);
 }
 
 // [pipeline]

@@ -56,6 +56,8 @@ mlir::OwningOpRef<mlir::ModuleOp> buildStep(mlir::MLIRContext *context,
 
 /// ch14-expand-kernels: the step's ops become loops over vectors.
 std::unique_ptr<mlir::Pass> createExpandKernelsPass(Tile tile = hostTile());
+/// ch14-lower-append: transformer.append becomes two tensor.insert_slice.
+std::unique_ptr<mlir::Pass> createLowerAppendPass();
 void registerPasses();
 
 /// From the step's ops to the llvm dialect (lowering.cpp).

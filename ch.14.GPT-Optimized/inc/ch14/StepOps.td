@@ -35,7 +35,7 @@ def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
 
     ```mlir
     transformer.rows_linear %x, %w bias %b into %out {gelu}
-        : memref<?x64xf32>, memref<8x64x32xf32>, memref<256xf32>, memref<?x256xf32>
+        : memref<?x64xf32>, memref<8x64x32xf32>, memref<?x256xf32>, memref<256xf32>
     ```
   }];
   let arguments = (ins Arg<Step_Rows, "x [T, >= K]", [MemRead]>:$x,
@@ -45,7 +45,7 @@ def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
                        UnitAttr:$gelu, UnitAttr:$accumulate);
   let assemblyFormat = [{
     $x `,` $weight (`bias` $bias^)? `into` $out attr-dict
-    `:` type($x) `,` type($weight) (`,` type($bias)^)? `,` type($out)
+    `:` type($x) `,` type($weight) `,` type($out) (`,` type($bias)^)?
   }];
   let hasVerifier = 1;
 }
@@ -142,5 +142,23 @@ def Transformer_PagedAttentionOp : Transformer_Op<"paged_attention"> {
   let hasVerifier = 1;
 }
 // [/paged]
+
+// [append]
+def Transformer_AppendOp : Transformer_Op<"append", [Pure, InferTypeOpAdaptor]> {
+  let summary = "rows after rows";
+  let description = [{
+    The rows of `past`, then those of `next`, in a new tensor: how a cache of keys
+    grows where every value is immutable. It costs a copy of the past.
+
+    ```mlir
+    %k = transformer.append %past, %next : tensor<5x8xf32>, tensor<1x8xf32>
+    ```
+  }];
+  let arguments = (ins Transformer_Matrix:$past, Transformer_Matrix:$next);
+  let results = (outs Transformer_Matrix:$result);
+  let assemblyFormat = "$past `,` $next attr-dict `:` type($past) `,` type($next)";
+  let hasVerifier = 1;
+}
+// [/append]
 
 #endif // CH14_STEP_OPS_TD
