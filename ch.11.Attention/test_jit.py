@@ -61,7 +61,7 @@ def assert_attention(result, q, k, v, *args):
     assert np.abs(result - expected).max(initial=0) <= bound
 
 
-# --- attention -------------------------------------------------------------------------------------------
+# --- attention ------------------------------------------------------------------------------------------
 
 SHAPES = [  # T, S, D, E, heads, causal
     (1, 1, 1, 1, 1, False),
@@ -146,7 +146,7 @@ def test_nan_and_infinity_go_where_they_go_in_pytorch(bad, where):
     assert np.allclose(result, expected, atol=1e-5, equal_nan=True)
 
 
-# --- the other ops -----------------------------------------------------------------------------------------
+# --- the other ops --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 4), (0,), (0, 4), (4, 0), (2, 0, 3)])
@@ -206,7 +206,7 @@ def test_exp_is_right_to_three_units_in_the_last_place():
     assert (np.abs(result - exact) <= 3 * np.spacing(exact.astype(np.float32))).all()
 
 
-# --- Tensor and forward --------------------------------------------------------------------------------------
+# --- Tensor and forward ---------------------------------------------------------------------------------
 
 
 def test_operators():
@@ -273,7 +273,7 @@ def test_any_strides(name):
     assert np.array_equal(a, kept)
 
 
-# --- the errors ----------------------------------------------------------------------------------------------
+# --- the errors -----------------------------------------------------------------------------------------
 
 M = draw(3, 4)
 
@@ -383,7 +383,7 @@ def test_compile_error_is_a_runtime_error():
     assert issubclass(ch11.CompileError, RuntimeError)
 
 
-# --- compiled once for each structure ----------------------------------------------------------------------------
+# --- compiled once for each structure -------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -527,7 +527,7 @@ def test_compiling_and_forgetting_leaves_little_behind():
     assert resident_kib() - before < 60 * 64  # a leaked context would be some MB each
 
 
-# --- the IR -----------------------------------------------------------------------------------------------------------
+# --- the IR ---------------------------------------------------------------------------------------------
 
 
 def test_ir():
