@@ -3,6 +3,7 @@
 The model is the NumPy reference, whose step is exact, except where a test says otherwise.
 """
 
+import contextlib
 import functools
 import gc
 import os
@@ -34,6 +35,7 @@ from ch16_testing import (
 )
 from nano_engine import QueueFull, RequestState, SamplingParams
 from nano_engine.fair_lock import FairLock
+from nano_engine.sampling import sample
 
 # Schedules
 
@@ -309,6 +311,35 @@ def test_ctrl_c_in_a_step_reaches_the_caller_and_leaves_a_working_engine():
     require_all_back(served)
     params = SamplingParams(max_tokens=6)
     assert served.generate([[1]], params)[0].output_tokens == answer_alone((1,), params)
+
+
+@pytest.mark.parametrize("failure", [MemoryError("no memory"), KeyboardInterrupt()])
+def test_a_failure_while_results_are_read_ends_that_batch_only(failure, monkeypatch):
+    """The second of three rows cannot be read: the batch ends, in part with a token, and who waited goes on."""
+    served = engine("reference", max_batch_size=3)
+    params = SamplingParams(max_tokens=2)
+    requests = [served.submit([token], params) for token in (1, 2, 3, 1)]
+    calls = []
+
+    def failing(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise failure
+        return sample(*arguments, **named)
+
+    monkeypatch.setattr("nano_engine.continuous_batcher.sample", failing)
+    with contextlib.nullcontext() if isinstance(failure, Exception) else pytest.raises(KeyboardInterrupt):
+        served.step()
+    served.check_integrity()
+    assert [(r.finish_reason, len(r.output_tokens)) for r in requests] == [
+        ("error", 1),
+        ("error", 0),
+        ("error", 0),
+        (None, 0),
+    ]
+    run_all(served, requests)
+    assert requests[3].output_tokens == answer_alone((1,), params)
+    require_all_back(served)
 
 
 @pytest.mark.parametrize("kind", ["reference", "compiled"])

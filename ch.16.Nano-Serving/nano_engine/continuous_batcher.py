@@ -34,22 +34,19 @@ class ContinuousBatcher:
         if not chunks:
             return []
 
-        batch = Batch.build(chunks, self.requests.kv_pool.page_size)
         try:
-            logits = self.executor.run(batch)
+            batch = Batch.build(chunks, self.requests.kv_pool.page_size)
+            self._read(batch, self.executor.run(batch))
         except BaseException as failure:
-            self._fail(batch, failure)
+            self._fail(chunks, failure)
             if not isinstance(failure, Exception):  # Ctrl-C and the like are the caller's
                 raise
-            return chunks
-
-        self.num_steps += 1
-        self._read(batch, logits)
         return chunks
 
     # [/step]
     def _read(self, batch: Batch, logits: np.ndarray) -> None:
         """Marks what is in the cache now, and chooses a token for each request that has reached its end."""
+        self.num_steps += 1
         for request, _, stop in batch.chunks:
             request.num_computed_tokens = stop
         for request, row in zip(batch.sampled, logits, strict=True):
@@ -60,8 +57,9 @@ class ContinuousBatcher:
             else:
                 self.decodes.accept(request, token)
 
-    def _fail(self, batch: Batch, failure: BaseException) -> None:
-        """The step raised: its requests end, their pages go back, all others go on."""
+    def _fail(self, chunks: list[Chunk], failure: BaseException) -> None:
+        """Whatever went wrong, nobody knows how far these requests came: they end, all others go on."""
         sentence = f"the model's step failed: {type(failure).__name__}: {failure}"
-        for chunk in batch.chunks:
-            self.requests.finish(chunk.request, "error", sentence)
+        for request, _, _ in chunks:
+            if not request.is_finished:
+                self.requests.finish(request, "error", sentence)

@@ -19,6 +19,7 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <utility>
 
 #include <sys/mman.h>
 #include <unistd.h>
