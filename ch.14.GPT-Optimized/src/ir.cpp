@@ -126,6 +126,7 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
       return layerOf(b, stacked, loop.getInductionVar());
     };
     Value layerKeys = of(keys), layerValues = of(values);
+    // [layer]
     RowsNormOp::create(b, x, of(w[kNorm1Gamma]), of(w[kNorm1Beta]), h, epsilon);
     linear(h, of(w[kQkv]), of(w[kQkvBias]), qkv);
     PagedStoreOp::create(b, qkv, slots, layerKeys, layerValues);
@@ -137,6 +138,7 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
     linear(h, of(w[kUp]), of(w[kUpBias]), inner, /*gelu=*/true);
     linear(inner, of(w[kDown]), of(w[kDownBias]), x, false,
            /*accumulate=*/true);
+    // [/layer]
   }
 
   Value count = memref::DimOp::create(b, rows, 0);

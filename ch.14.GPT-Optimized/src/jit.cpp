@@ -66,7 +66,6 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
   jit->invoke("_mlir_ciface_step", packed);
 }
 
-// [get]
 namespace {
 
 using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
@@ -134,6 +133,5 @@ std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
   keep(step);
   return step;
 }
-// [/get]
 
 } // namespace ch14

@@ -146,6 +146,7 @@ private:
         b.splat(b.f32(-std::numeric_limits<float>::infinity()), pageSize);
     s = arith::SelectOp::create(b, mask, s, minusInfinity);
 
+    // [renew]
     Value m = b.max(state[0], b.maximum(s));
     Value p = math::ExpOp::create(
         b, arith::SubFOp::create(b, s, b.splat(m, pageSize)));
@@ -154,6 +155,7 @@ private:
         math::ExpOp::create(b, arith::SubFOp::create(b, state[0], m));
     Value l = arith::AddFOp::create(
         b, arith::MulFOp::create(b, state[1], correction), b.sum(p));
+    // [/renew]
 
     // o = o * correction + sum over j of p[j] * V[page, head, j]
     auto parts = pieces(headSize);

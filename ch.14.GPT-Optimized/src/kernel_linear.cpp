@@ -63,6 +63,7 @@ private:
     for (int64_t r = 0; r < block; ++r)
       rows.push_back(b.add(row, b.index(r)));
 
+    // [accumulate]
     // acc[r * vectors + c] += x[row + r, k] * w[panel, k, c]
     auto step = [&](Value k, Values acc) {
       Values weights;
@@ -77,6 +78,7 @@ private:
       }
       return acc;
     };
+    // [/accumulate]
 
     Values acc(block * vectors, b.splat(b.f32(0), tile.lanes));
     int64_t whole = depth / kUnroll * kUnroll;

@@ -9,7 +9,6 @@
 
 namespace ch14 {
 
-// [tile]
 /// What one pass of the product kernel keeps in registers: `rows` x `panel`
 /// numbers, in vectors of `lanes`.
 struct Tile {
@@ -26,7 +25,6 @@ struct Tile {
 std::optional<Tile> tileOf(int64_t lanes);
 /// Asks the host's processor and chooses.
 Tile hostTile();
-// [/tile]
 
 /// What a compiled step depends on. Not in it, and so free at run time: number
 /// of layers, tokens, sequences and pages.

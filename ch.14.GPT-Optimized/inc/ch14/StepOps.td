@@ -24,7 +24,6 @@ def Step_Cache : MemRefRankOf<[F32], [4]>;
 def Step_Indices : MemRefRankOf<[I32], [1]>;
 def Step_Table : MemRefRankOf<[I32], [2]>;
 
-// [linear]
 def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
   let summary = "rows times packed weights, with an epilogue";
   let description = [{
@@ -38,18 +37,19 @@ def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
         : memref<?x64xf32>, memref<8x64x32xf32>, memref<?x256xf32>, memref<256xf32>
     ```
   }];
+  // [linear-arguments]
   let arguments = (ins Arg<Step_Rows, "x [T, >= K]", [MemRead]>:$x,
                        Arg<Step_Panels, "[N / nr, K, nr]", [MemRead]>:$weight,
                        Arg<Optional<Step_Vector>, "[N]", [MemRead]>:$bias,
                        Arg<Step_Rows, "[T, N]", [MemRead, MemWrite]>:$out,
                        UnitAttr:$gelu, UnitAttr:$accumulate);
+  // [/linear-arguments]
   let assemblyFormat = [{
     $x `,` $weight (`bias` $bias^)? `into` $out attr-dict
     `:` type($x) `,` type($weight) `,` type($out) (`,` type($bias)^)?
   }];
   let hasVerifier = 1;
 }
-// [/linear]
 
 def Transformer_RowsNormOp : Transformer_Op<"rows_norm"> {
   let summary = "layer norm of every row";
@@ -100,7 +100,6 @@ def Transformer_RowsGatherOp : Transformer_Op<"rows_gather"> {
   let hasVerifier = 1;
 }
 
-// [paged]
 def Transformer_PagedStoreOp : Transformer_Op<"paged_store"> {
   let summary = "write the keys and values of the batch into the cache";
   let description = [{
@@ -141,9 +140,7 @@ def Transformer_PagedAttentionOp : Transformer_Op<"paged_attention"> {
   }];
   let hasVerifier = 1;
 }
-// [/paged]
 
-// [append]
 def Transformer_AppendOp : Transformer_Op<"append", [Pure, InferTypeOpAdaptor]> {
   let summary = "rows after rows";
   let description = [{
@@ -159,6 +156,5 @@ def Transformer_AppendOp : Transformer_Op<"append", [Pure, InferTypeOpAdaptor]> 
   let assemblyFormat = "$past `,` $next attr-dict `:` type($past) `,` type($next)";
   let hasVerifier = 1;
 }
-// [/append]
 
 #endif // CH14_STEP_OPS_TD
