@@ -16,8 +16,9 @@ import safetensors.numpy
 
 import chapters
 
+import ch14_gpt_optimized
 from ch16_testing import CONFIG, engine, tokenizer, weights
-from nano_engine import SamplingParams
+from nano_engine import NanoServingEngine, SamplingParams
 
 FIGURES = re.compile(
     r"(\d+) tokens, [\d.]+ tokens/s, first token after [\d.]+ ms, ended by (\w+)(?:, seed (\d+))?\n$"
@@ -114,6 +115,28 @@ def test_a_reader_that_leaves_is_no_error(folder):
     result = subprocess.run(line, shell=True, env=environment(), capture_output=True, text=True)
     assert result.stdout == "To "
     assert not re.search("Traceback|Exception|error", result.stderr)
+
+
+def test_from_pretrained_takes_a_folder(folder, tmp_path):
+    """The same text as ch.14's generate, with the same seed; a damaged folder is a sentence."""
+    served = NanoServingEngine.from_pretrained(folder, kv_cache_pages=20, max_chunk_size=3)
+    prompts = ["To be", "or not", "to be,"]
+    params = SamplingParams(max_tokens=12, temperature=0.9, top_k=60, seed=11)
+    texts = [request.output_text for request in served.generate(prompts, params)]
+    weights = ch14_gpt_optimized.load_gpt2_weights(folder)
+    assert texts == ch14_gpt_optimized.generate(
+        prompts, 12, temperature=0.9, top_k=60, seed=11, weights=weights
+    )
+
+    with pytest.raises(ValueError, match="float13"):
+        NanoServingEngine.from_pretrained(folder, dtype="float13")
+    names = ("config.json", "tokenizer.json", "model.safetensors")
+    for damaged in names:
+        for name in names:
+            content = (folder / name).read_bytes()
+            (tmp_path / name).write_bytes(content[: len(content) // 2] if name == damaged else content)
+        with pytest.raises(ValueError, match=damaged):
+            NanoServingEngine.from_pretrained(tmp_path)
 
 
 def test_help_says_what_there_is():

@@ -15,6 +15,7 @@ A request's way through the files, one noun each:
     executor.py           gives the batch to ch.14's compiled step             -> logits
     sampling.py           picks a token from a row of logits
     continuous_batcher.py does these in turn: one tick
+    stream.py             hands an answer out while it is written, with detokenizer.py
 """
 
 from .engine import NanoServingEngine
