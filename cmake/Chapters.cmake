@@ -48,6 +48,16 @@ function(add_chapter_dialect name)
   file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/${chapter}")
   set(LLVM_TARGET_DEFINITIONS "${arg_TD}")
   file(GLOB folders "${CMAKE_SOURCE_DIR}/ch.*/inc") # a .td may include another chapter's
+  if(CMAKE_SOURCE_DIR MATCHES " ")
+    # mlir-tblgen writes the names of what it read without escaping a space, and Ninja would look for other files
+    # and build anew each time. Relative to this chapter's build folder the names have none.
+    set(absolute ${folders})
+    set(folders)
+    foreach(folder IN LISTS absolute)
+      file(RELATIVE_PATH folder "${CMAKE_CURRENT_BINARY_DIR}" "${folder}")
+      list(APPEND folders "${folder}")
+    endforeach()
+  endif()
   list(TRANSFORM folders PREPEND "-I")
   mlir_tablegen(${chapter}/${stem}.h.inc -gen-op-decls ${folders})
   mlir_tablegen(${chapter}/${stem}.cpp.inc -gen-op-defs ${folders})

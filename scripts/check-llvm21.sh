@@ -63,8 +63,16 @@ find "$root/course" -mindepth 1 -maxdepth 1 ! -name build ! -name .venv -exec rm
   tar -C "$tree" -c -T - | tar -C "$root/course" -x
 inside test -x /course/.venv/bin/python || inside python3 -m venv --system-site-packages /course/.venv
 
+# The training uses an optimizer that Debian's PyTorch is too old for, and has nothing to do with LLVM.
+tests=("$@")
+# shellcheck disable=SC2251
+if ! inside /course/.venv/bin/python -c 'from torch.optim import Muon' 2>/dev/null; then
+  echo "Left out, for want of torch.optim.Muon in the PyTorch of this root: ch.13.GPT/test_train.py"
+  tests+=(--ignore=ch.13.GPT/test_train.py)
+fi
+
 status=0
-inside /course/test.sh "$@" </dev/null || status=$?
+inside /course/test.sh "${tests[@]}" </dev/null || status=$?
 # shellcheck disable=SC2016
 inside /course/.venv/bin/python -c '
 import platform, subprocess, torch
