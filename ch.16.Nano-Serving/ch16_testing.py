@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import numpy as np
+import pytest
 import tokenizers
 
 import ch13_weights
@@ -123,3 +124,9 @@ def random_prompts(num: int, max_tokens: int, seed: int = 0) -> list[list[int]]:
 def rss_bytes() -> int:
     """Memory of this process that is in use now."""
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+# AddressSanitizer keeps freed memory for a while, to catch who still uses it.
+needs_plain_memory = pytest.mark.skipif(
+    "asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer holds freed memory back"
+)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import chapters
 
 import ch16_nano_serving as ch16
-from ch16_testing import rss_bytes
+from ch16_testing import needs_plain_memory, rss_bytes
 
 HEADS, DIM, LAYERS = 3, 5, 2
 
@@ -266,6 +266,7 @@ def test_many_threads_lose_no_page():
     assert pool.num_free_pages == 64
 
 
+@needs_plain_memory
 def test_pools_give_their_memory_back():
     rss = []
     for _ in range(30):
