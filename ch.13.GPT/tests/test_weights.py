@@ -8,6 +8,8 @@ import pathlib
 import sys
 
 import huggingface_hub
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import safetensors.torch
@@ -212,6 +214,35 @@ def test_a_header_that_lies_is_refused(tmp_path, entry, pattern):
     path.write_bytes(safetensors_bytes({"w": entry}, b"\0\0\0\0"))
     with pytest.raises(ValueError, match=f"x.safetensors is damaged.*'w'.*{pattern}"):
         SafetensorsFile(path)
+
+
+VALID = safetensors_bytes(
+    {
+        "a": {"dtype": "F16", "shape": [2, 3], "data_offsets": [0, 12]},
+        "b": {"dtype": "BF16", "shape": [2], "data_offsets": [12, 16]},
+        "c": {"dtype": "F32", "shape": [], "data_offsets": [16, 20]},
+    },
+    bytes(range(20)),
+)
+
+
+@hypothesis.settings(max_examples=500, deadline=None)
+@hypothesis.given(
+    edits=st.lists(st.tuples(st.integers(0, len(VALID) - 1), st.integers(0, 255)), max_size=4),
+    end=st.just(len(VALID)) | st.integers(0, len(VALID)),
+)
+def test_whatever_bytes_a_file_has_it_is_read_or_refused(tmp_path_factory, edits, end):
+    content = bytearray(VALID)
+    for at, value in edits:
+        content[at] = value
+    path = tmp_path_factory.getbasetemp() / "any.safetensors"
+    path.write_bytes(content[:end])
+    try:
+        file = SafetensorsFile(path)
+        for name, entry in file.entries.items():
+            assert file.read(name).shape == entry.shape
+    except ValueError as error:
+        assert "any.safetensors" in str(error)
 
 
 def test_a_file_of_the_formats_own_library_is_read_unaligned(tmp_path):
