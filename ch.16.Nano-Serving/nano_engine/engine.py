@@ -248,7 +248,7 @@ class NanoServingEngine:
             id=next(self._ids),
             prompt_tokens=tokens,
             params=params,
-            seed=int.from_bytes(os.urandom(8), "little") if params.seed is None else params.seed,
+            seed=int.from_bytes(os.urandom(4), "little") if params.seed is None else params.seed,
             max_new_tokens=max_new_tokens,
             prompt=prompt if isinstance(prompt, str) else None,
         )
