@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -612,6 +613,55 @@ def test_a_long_expression_compiles_in_reasonable_time(empty_cache):
     assert np.array_equal(t.numpy(), np.full(4, 301, np.float32))
     # About a second. With the loops in one function, or CSE before bufferization, it would be minutes.
     assert ch11.cache_info().compile_seconds < 30
+
+
+# --- the lesson ---------------------------------------------------------------------------------------------
+
+
+def run_script(*arguments):
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=HERE, env=chapters.environment(), capture_output=True, text=True
+    )
+    return done.returncode, done.stdout.strip() or done.stderr
+
+
+@pytest.mark.parametrize(
+    "case, sentence",
+    [
+        ("heads", "ValueError: num_heads: expected a divisor of the columns of q, 32, got 5"),
+        ("kind", "TypeError: t: expected a Tensor or a NumPy array of float32, got list"),
+        (
+            "ir",
+            "attention.mlir:3:10: error: 'transformer.attention' op expected as many columns in k as in q, "
+            "32, got 24",
+        ),
+    ],
+)
+def test_what_breaks(case, sentence):
+    assert run_script("broken.py", case) == (0, sentence)
+
+
+def test_cse_before_bufferization_is_slow():
+    namespace = runpy.run_path(str(HERE / "broken.py"))
+    assert namespace["cse"](160) > 3
+
+
+@pytest.mark.parametrize(
+    "number, problem",
+    [
+        ("1", "write me"),
+        ("2", "a key outside of the window has a weight"),
+        ("3", "two scales in a row are still two"),
+    ],
+)
+def test_a_stub_is_not_a_solution(number, problem):
+    assert run_script("exercises/check.py", number) == (1, f"exercise {number}: not yet: {problem}")
+
+
+@pytest.mark.parametrize("solution", sorted(HERE.glob("exercises/solutions/*")), ids=lambda file: file.name)
+def test_a_solution_is_one(solution):
+    number = solution.name[0]
+    assert run_script("exercises/check.py", number, solution) == (0, f"exercise {number}: solved")
 
 
 def test_names():

@@ -115,7 +115,6 @@ LogicalResult TransposeOp::verify() { return success(); }
 // attention
 //===----------------------------------------------------------------------===//
 
-// [infer-attention]
 LogicalResult AttentionOp::inferReturnTypes(MLIRContext *,
                                             std::optional<Location> loc,
                                             Adaptor operands,
@@ -129,9 +128,7 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *,
   types.push_back(v.clone({q.getDimSize(0), v.getDimSize(1)}));
   return success();
 }
-// [/infer-attention]
 
-// [verify-attention]
 LogicalResult AttentionOp::verify() {
   auto q = cast<RankedTensorType>(getQ().getType());
   auto k = cast<RankedTensorType>(getK().getType());
@@ -142,6 +139,7 @@ LogicalResult AttentionOp::verify() {
   if (!sizesAgree(k.getDimSize(0), v.getDimSize(0)))
     return emitOpError("expected as many rows in v as in k, ")
            << k.getDimSize(0) << ", got " << v.getDimSize(0);
+  // [verify-heads]
   int64_t heads = getNumHeads();
   for (auto [name, type] : {std::pair("q", q), std::pair("v", v)}) {
     int64_t width = type.getDimSize(1);
@@ -150,6 +148,7 @@ LogicalResult AttentionOp::verify() {
              << heads << ", columns in " << name << ", got "
              << (ShapedType::isDynamic(width) ? "?" : Twine(width).str());
   }
+  // [/verify-heads]
   if (getPast() && !getCausal())
     return emitOpError("expected causal where there is a past");
   int64_t queries = q.getDimSize(0), past = getPast().value_or(0);
@@ -160,4 +159,3 @@ LogicalResult AttentionOp::verify() {
            << past + queries << ", got " << k.getDimSize(0);
   return success();
 }
-// [/verify-attention]

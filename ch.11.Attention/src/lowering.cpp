@@ -244,7 +244,6 @@ struct LowerSoftmax : OpConversionPattern<SoftmaxOp> {
 // Passes
 //===----------------------------------------------------------------------===//
 
-// [to-linalg]
 struct ToLinalgPass : PassWrapper<ToLinalgPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ToLinalgPass)
   StringRef getArgument() const final { return "ch11-to-linalg"; }
@@ -256,6 +255,7 @@ struct ToLinalgPass : PassWrapper<ToLinalgPass, OperationPass<ModuleOp>> {
                     math::MathDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
+    // [illegal]
     // The whole dialect is illegal: an op that no pattern takes stops here, by
     // name, and not as a crash ten passes later.
     ConversionTarget target(getContext());
@@ -263,14 +263,13 @@ struct ToLinalgPass : PassWrapper<ToLinalgPass, OperationPass<ModuleOp>> {
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     RewritePatternSet patterns(&getContext());
     ch11::populateToLinalgPatterns(patterns);
+    // [/illegal]
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();
   }
 };
-// [/to-linalg]
 
-// [loop-order]
 /// linalg.matmul sums over k in its innermost loop: one long chain of additions
 /// that LLVM may not reorder. With k outside of j, the innermost loop adds a
 /// multiple of a row of B to a row of C, and every element is on its own:
@@ -288,14 +287,15 @@ template <typename Op> struct ReorderLoops : OpRewritePattern<Op> {
         linalg::generalizeNamedOp(rewriter, named);
     if (failed(generic))
       return rewriter.notifyMatchFailure(op, "cannot be made generic");
+    // [loop-order]
     SmallVector<unsigned> order; // the last two loops change places
     for (unsigned loop = 0; loop < generic->getNumLoops(); ++loop)
       order.push_back(loop);
     std::swap(order[order.size() - 2], order.back());
     return linalg::interchangeGenericOp(rewriter, *generic, order);
+    // [/loop-order]
   }
 };
-// [/loop-order]
 
 struct MatmulLoopOrderPass
     : PassWrapper<MatmulLoopOrderPass, OperationPass<ModuleOp>> {
@@ -409,7 +409,6 @@ void ch11::registerPasses() {
 // The pipeline
 //===----------------------------------------------------------------------===//
 
-// [pipeline]
 void ch11::buildPipeline(OpPassManager &pm) {
   pm.addPass(createDecomposePass());
   pm.addPass(createToLinalgPass());
@@ -424,6 +423,7 @@ void ch11::buildLinalgToLLVM(OpPassManager &pm) {
   pm.addPass(createApproximateMathPass());
   pm.addPass(createCanonicalizerPass());
 
+  // [buffers]
   // Tensors become buffers, and every buffer gets an owner who frees it.
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -434,6 +434,7 @@ void ch11::buildLinalgToLLVM(OpPassManager &pm) {
   bufferization::buildBufferDeallocationPipeline(
       pm, bufferization::BufferDeallocationPipelineOptions());
   pm.addPass(createConvertBufferizationToMemRefPass());
+  // [/buffers]
 
   // One function for each kernel, and loops in it.
   pm.addPass(createCopiesToLoopsPass());
@@ -458,4 +459,3 @@ void ch11::buildLinalgToLLVM(OpPassManager &pm) {
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
 }
-// [/pipeline]

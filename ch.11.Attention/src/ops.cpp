@@ -50,9 +50,11 @@ Tensor scale(const Tensor &t, float factor) {
   return makeNode("transformer.scale", {t}, {{"factor", factor}}, shapeOf(t));
 }
 
+// [softmax]
 Tensor softmax(const Tensor &t) {
   return makeNode("transformer.softmax", {t}, {}, shapeOf(t));
 }
+// [/softmax]
 
 //===----------------------------------------------------------------------===//
 // Matrices
@@ -92,7 +94,6 @@ Tensor transpose(const Tensor &t) {
 // Attention
 //===----------------------------------------------------------------------===//
 
-// [attention]
 Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v,
                  int64_t numHeads, bool causal, int64_t past) {
   expectShape(q, "q", {ch1::kAnySize, ch1::kAnySize});
@@ -100,6 +101,9 @@ Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v,
   expectShape(k, "k", {causal ? past + queries : ch1::kAnySize, width});
   int64_t keys = k.shape()[0];
   expectShape(v, "v", {keys, ch1::kAnySize});
+  if (past < 0 || (past && !causal))
+    throw std::invalid_argument("past: expected 0, or more with causal, got " +
+                                number(past));
   if (numHeads < 1)
     throw std::invalid_argument("num_heads: expected at least 1, got " +
                                 number(numHeads));
@@ -125,6 +129,5 @@ Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v,
   return makeNode("transformer.attention", {q, k, v}, attributes,
                   {queries, v.shape()[1]});
 }
-// [/attention]
 
 } // namespace ch11

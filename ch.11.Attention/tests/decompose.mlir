@@ -42,6 +42,21 @@ func.func @causal(%x: tensor<5x4xf32>) -> tensor<5x4xf32> {
 
 // -----
 
+// With three tokens before the queries, row t sees the columns 0 to t + 3.
+// CHECK-LABEL: func.func @past
+// CHECK:         linalg.generic {{.*}} outs({{.*}} : tensor<1x2x5xf32>)
+// CHECK:           %[[ROW:.*]] = linalg.index 1
+// CHECK:           %[[THREE:.*]] = arith.constant 3 : index
+// CHECK:           %[[LAST:.*]] = arith.addi %[[ROW]], %[[THREE]]
+// CHECK:           %[[COLUMN:.*]] = linalg.index 2
+// CHECK:           arith.cmpi ule, %[[COLUMN]], %[[LAST]]
+func.func @past(%q: tensor<2x4xf32>, %k: tensor<5x4xf32>) -> tensor<2x4xf32> {
+  %0 = transformer.attention %q, %k, %k heads 1 causal past 3 : tensor<2x4xf32>, tensor<5x4xf32>, tensor<5x4xf32>
+  return %0 : tensor<2x4xf32>
+}
+
+// -----
+
 // Lengths may be unknown.
 // CHECK-LABEL: func.func @dynamic
 // CHECK:         transformer.softmax {{.*}} : tensor<2x?x?xf32>

@@ -143,3 +143,19 @@ func.func @attention_causal(%q: tensor<5x8xf32>, %k: tensor<9x8xf32>) {
   %0 = transformer.attention %q, %k, %k heads 2 causal : tensor<5x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>
   return
 }
+
+// -----
+
+func.func @attention_past(%q: tensor<5x8xf32>, %k: tensor<9x8xf32>) {
+  // expected-error @below {{'transformer.attention' op expected as many keys as past tokens and queries with causal, 8, got 9}}
+  %0 = transformer.attention %q, %k, %k heads 2 causal past 3 : tensor<5x8xf32>, tensor<9x8xf32>, tensor<9x8xf32>
+  return
+}
+
+// -----
+
+func.func @attention_past_without_causal(%q: tensor<5x8xf32>) {
+  // expected-error @below {{'transformer.attention' op expected causal where there is a past}}
+  %0 = transformer.attention %q, %q, %q heads 2 past 3 : tensor<5x8xf32>, tensor<5x8xf32>, tensor<5x8xf32>
+  return
+}

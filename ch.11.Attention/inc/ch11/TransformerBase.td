@@ -17,7 +17,6 @@ include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-// [dialect]
 def Transformer_Dialect : Dialect {
   let name = "transformer";
   let cppNamespace = "::transformer";
@@ -34,6 +33,7 @@ def Transformer_Dialect : Dialect {
     });
     ```
   }];
+  // [register-ops]
   let extraClassDeclaration = [{
     /// Adds ops to the dialect from outside of its own library.
     template <typename... Ops>
@@ -41,8 +41,8 @@ def Transformer_Dialect : Dialect {
       addOperations<Ops...>();
     }
   }];
+  // [/register-ops]
 }
-// [/dialect]
 
 class Transformer_Op<string mnemonic, list<Trait> traits = []>
     : Op<Transformer_Dialect, mnemonic, traits>;

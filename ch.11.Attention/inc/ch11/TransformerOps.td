@@ -107,7 +107,6 @@ def Transformer_SoftmaxOp
   let assemblyFormat = "$input attr-dict `:` type($input)";
 }
 
-// [attention]
 def Transformer_AttentionOp
     : Transformer_Op<"attention", [Pure, InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention in one or more heads";
@@ -124,6 +123,7 @@ def Transformer_AttentionOp
         : tensor<9x32xf32>, tensor<9x32xf32>, tensor<9x32xf32>
     ```
   }];
+  // [attention]
   let arguments = (ins Transformer_Matrix:$q, Transformer_Matrix:$k,
                        Transformer_Matrix:$v,
                        ConfinedAttr<I64Attr, [IntPositive]>:$num_heads,
@@ -135,7 +135,7 @@ def Transformer_AttentionOp
     `:` type($q) `,` type($k) `,` type($v)
   }];
   let hasVerifier = 1;
+  // [/attention]
 }
-// [/attention]
 
 #endif // CH11_TRANSFORMER_OPS_TD
