@@ -244,6 +244,7 @@ struct LowerSoftmax : OpConversionPattern<SoftmaxOp> {
 // Passes
 //===----------------------------------------------------------------------===//
 
+// [to-linalg]
 struct ToLinalgPass : PassWrapper<ToLinalgPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ToLinalgPass)
   StringRef getArgument() const final { return "ch11-to-linalg"; }
@@ -269,6 +270,7 @@ struct ToLinalgPass : PassWrapper<ToLinalgPass, OperationPass<ModuleOp>> {
       signalPassFailure();
   }
 };
+// [/to-linalg]
 
 /// linalg.matmul sums over k in its innermost loop: one long chain of additions
 /// that LLVM may not reorder. With k outside of j, the innermost loop adds a
@@ -277,6 +279,7 @@ struct ToLinalgPass : PassWrapper<ToLinalgPass, OperationPass<ModuleOp>> {
 ///   for i, j, k:  C[i,j] += A[i,k] * B[k,j]    ->    for i, k, j:  the same
 ///
 /// Each C[i,j] still adds its products in the order of k: no bit changes.
+// [reorder-loops]
 template <typename Op> struct ReorderLoops : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
 
@@ -296,6 +299,7 @@ template <typename Op> struct ReorderLoops : OpRewritePattern<Op> {
     // [/loop-order]
   }
 };
+// [/reorder-loops]
 
 struct MatmulLoopOrderPass
     : PassWrapper<MatmulLoopOrderPass, OperationPass<ModuleOp>> {
