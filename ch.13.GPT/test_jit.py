@@ -138,6 +138,7 @@ def test_embedding_refuses_what_is_no_ids_or_table():
 def test_columns_are_a_slice():
     x = draw(5, 12)
     np.testing.assert_array_equal(gpt.forward(gpt.columns(x, 4, 3)), x[:, 4:7])
+    assert gpt.forward(gpt.columns(x[:0], 4, 3)).shape == (0, 3)
     y = gpt.forward(gpt.add(gpt.columns(x, 0, 6), gpt.columns(x, 6, 6)))
     np.testing.assert_array_equal(y, x[:, :6] + x[:, 6:])
     with pytest.raises(ValueError, match="count: expected 1 to 2, got 3"):

@@ -87,6 +87,12 @@ struct LowerColumns : OpConversionPattern<ColumnsOp> {
   matchAndRewrite(ColumnsOp op, OpAdaptor operands,
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    // To extract_slice, offset 0 of no rows is out of bounds.
+    if (op.getType().getDimSize(0) == 0) {
+      rewriter.replaceOpWithNewOp<tensor::EmptyOp>(op, op.getType().getShape(),
+                                                   b.getF32Type());
+      return success();
+    }
     auto number = [&b](int64_t n) -> OpFoldResult { return b.getIndexAttr(n); };
     OpFoldResult numRows =
         tensor::getMixedSize(b, b.getLoc(), operands.getInput(), 0);

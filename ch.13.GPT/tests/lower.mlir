@@ -30,6 +30,16 @@ func.func @columns(%qkv: tensor<5x108xf32>) -> tensor<5x36xf32> {
 
 // -----
 
+// CHECK-LABEL: func.func @columns_of_no_rows
+// CHECK:         tensor.empty() : tensor<0x3xf32>
+// CHECK-NOT:     tensor.extract_slice
+func.func @columns_of_no_rows(%x: tensor<0x8xf32>) -> tensor<0x3xf32> {
+  %0 = transformer.columns %x from 2 count 3 : tensor<0x8xf32>
+  return %0 : tensor<0x3xf32>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @dynamic_columns
 // CHECK:         %[[ROWS:.*]] = tensor.dim
 // CHECK:         tensor.extract_slice %{{.*}}[0, 2] [%[[ROWS]], 3] [1, 1]
