@@ -78,7 +78,7 @@ class Run:
         return self.logits
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     lengths=st.lists(st.integers(1, CONFIG.n_positions), min_size=1, max_size=5),
     schedule=st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 17)), min_size=1, max_size=5)),
