@@ -19,6 +19,7 @@ import chapters  # finds the build tree
 import ch12
 import ch12_transformer
 
+HERE = pathlib.Path(__file__).resolve().parent
 EPS = 2.0**-24  # one rounding of float32
 
 
@@ -468,6 +469,47 @@ def test_more_layers_need_no_more_kernels():
         return stages["ch11-outline-kernels"].count("func.func private @kernel")
 
     assert kernels(1) == kernels(6)
+
+
+# --- the lesson -------------------------------------------------------------------------------------------
+
+
+def run_script(*arguments):
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=HERE, env=chapters.environment(), capture_output=True, text=True
+    )
+    return done.returncode, done.stdout.strip() or done.stderr
+
+
+@pytest.mark.parametrize(
+    "case, sentence",
+    [
+        ("layer", "ValueError: layer 1: w1: expected shape (any, 4), got (4, 16)"),
+        ("unknown", "gelu.mlir:3:8: error: custom op 'transformer.gelu' is unknown"),
+        ("tanh", "x (1 + tanh(u)) / 2: -0.0298, x / (1 + exp(-2u)): -0.0"),
+        ("variance", "exact 1.1255, mean(x^2) - mean^2 1.1875; error of layer_norm 7e-05"),
+    ],
+)
+def test_what_breaks(case, sentence):
+    assert run_script("broken.py", case) == (0, sentence)
+
+
+@pytest.mark.parametrize(
+    "number, problem",
+    [
+        ("1", "write silu"),
+        ("2", "the result is not the RMS norm"),
+        ("3", "ch12-opt knows no transformer.relu yet"),
+    ],
+)
+def test_a_stub_is_not_a_solution(number, problem):
+    assert run_script("exercises/check.py", number) == (1, f"exercise {number}: not yet: {problem}")
+
+
+@pytest.mark.parametrize("solution", sorted(HERE.glob("exercises/solutions/*")), ids=lambda file: file.name)
+def test_a_solution_is_one(solution):
+    number = solution.name[0]
+    assert run_script("exercises/check.py", number, solution) == (0, f"exercise {number}: solved")
 
 
 def test_names():

@@ -54,7 +54,7 @@ static Value mean(ImplicitLocOpBuilder &b, Value x) {
 
 /// x - mean: computed once, used by the variance and by the result. The
 /// variance as mean(x^2) - mean^2 would need one pass less, and cancels: for a
-/// row around 1000 it has no correct digit left.
+/// row around 1000 it keeps one correct digit.
 static Value center(ImplicitLocOpBuilder &b, Value x, Value mean) {
   return ch11::elementwise(
       b, {x, mean},
