@@ -105,11 +105,14 @@ function(add_chapter number slug)
   endforeach()
 endfunction()
 
-# add_chapter_opt(name SOURCES … LINK …): an mlir-opt with this chapter's dialect and passes.
+# add_chapter_opt(name SOURCES … LINK …): an mlir-opt with this chapter's dialect and passes. The sources are
+# compiled as a library's (-fPIC and not an executable's -fPIE), so that they can use the precompiled header.
 function(add_chapter_opt name)
   cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
-  add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE ${arg_LINK} MLIR LLVM)
-  # No precompiled header: an executable is compiled with -fPIE, the header's owner with -fPIC.
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  add_library(${name}_main OBJECT ${arg_SOURCES})
+  target_link_libraries(${name}_main PUBLIC ${arg_LINK} MLIR LLVM)
+  _course_target(${name}_main)
+  add_executable(${name})
+  target_link_libraries(${name} PRIVATE ${name}_main)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
 endfunction()

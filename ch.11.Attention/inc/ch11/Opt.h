@@ -1,0 +1,23 @@
+//===- Opt.h - what the chapters' -opt tools share ------------------------===//
+#pragma once
+
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <vector>
+
+namespace ch11 {
+
+/// A chapter's mlir-opt: upstream's dialects and passes, and these.
+struct OptTool {
+  const char *title;
+  void (*registerDialects)(mlir::DialectRegistry &);
+  std::vector<void (*)()> registerPasses; // this chapter's and earlier ones'
+  const char *pipelineName;               // "ch11-pipeline"
+  void (*buildPipeline)(mlir::OpPassManager &);
+};
+
+/// The main() of such a tool.
+int runOpt(int argc, char **argv, const OptTool &tool);
+
+} // namespace ch11
