@@ -128,6 +128,14 @@ def test_equals_of_the_kth_token_stay():
     assert ch13_generate.choose(np.array([1, 3, 3], np.float32), 0.0, None, 0, 0) == 1
 
 
+def test_a_token_without_probability_is_never_drawn(monkeypatch):
+    """Not even by the smallest and the largest number that can be drawn."""
+    logits = np.array([-2000, 0, 1, -2000], np.float32)  # exp(-2001) is 0
+    for number, token in ((0.0, 1), (1 - 2.0**-53, 2)):
+        monkeypatch.setattr(ch13_sampling, "uniform", lambda seed, position, number=number: number)
+        assert ch13_sampling.choose(logits, 1.0, None, seed=0, position=0) == token
+
+
 def test_logits_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="the logits of position 3 are not finite: their maximum is nan"):
         ch13_generate.choose(np.array([1, np.nan], np.float32), 0.0, None, 0, position=3)
