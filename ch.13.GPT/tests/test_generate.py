@@ -12,8 +12,8 @@ import transformers
 
 import chapters  # noqa: F401  finds the build tree
 
-import ch13_generate
 import ch13_gpt as gpt
+import ch13_sampling
 from ch13_weights import GPT2Config, GPT2Weights, load_gpt2_weights
 
 SHAPE = {"vocab_size": 101, "n_layer": 2, "n_head": 3, "n_embd": 36, "n_positions": 70}
@@ -109,7 +109,7 @@ def test_draws_have_the_right_frequencies():
     n = 20_000
 
     def frequencies(temperature, top_k=None):
-        drawn = [ch13_generate.choose(logits, temperature, top_k, seed=0, position=p) for p in range(n)]
+        drawn = [ch13_sampling.choose(logits, temperature, top_k, seed=0, position=p) for p in range(n)]
         return np.bincount(drawn, minlength=4) / n
 
     five_sigma = 5 * 0.5 / n**0.5
@@ -123,9 +123,9 @@ def test_draws_have_the_right_frequencies():
 
 def test_equals_of_the_kth_token_stay():
     logits = np.array([1, 3, 2, 2, 0], np.float32)
-    drawn = {ch13_generate.choose(logits, 100.0, 2, seed=0, position=p) for p in range(300)}
+    drawn = {ch13_sampling.choose(logits, 100.0, 2, seed=0, position=p) for p in range(300)}
     assert drawn == {1, 2, 3}
-    assert ch13_generate.choose(np.array([1, 3, 3], np.float32), 0.0, None, 0, 0) == 1
+    assert ch13_sampling.choose(np.array([1, 3, 3], np.float32), 0.0, None, 0, 0) == 1
 
 
 def test_a_token_without_probability_is_never_drawn(monkeypatch):
@@ -138,7 +138,7 @@ def test_a_token_without_probability_is_never_drawn(monkeypatch):
 
 def test_logits_that_are_no_numbers_are_refused():
     with pytest.raises(ValueError, match="the logits of position 3 are not finite: their maximum is nan"):
-        ch13_generate.choose(np.array([1, np.nan], np.float32), 0.0, None, 0, position=3)
+        ch13_sampling.choose(np.array([1, np.nan], np.float32), 0.0, None, 0, position=3)
 
 
 @pytest.mark.parametrize(
