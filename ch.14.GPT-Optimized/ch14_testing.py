@@ -22,14 +22,15 @@ EVERY_TILE = (16, 8, 4)  # lanes
 
 @functools.cache
 def weights(config: GPT2Config, seed: int = 0) -> GPT2Weights:
-    """Random weights with layers loud enough to matter beside the embedding, and biases and gains that differ."""
+    """Random weights, loud enough that layers matter beside the embedding, softmaxes are not flat and GELU not a
+    line; with biases and gains that differ."""
     made = GPT2Weights.random(config, seed)
     rng = np.random.default_rng(seed)
     for name, tensor in made.tensors.items():
         if tensor.ndim == 1:
             tensor += rng.standard_normal(tensor.shape).astype(np.float32) * 0.3
-        elif name.endswith("c_proj.weight"):
-            tensor *= 4
+        elif ".attn." in name or ".mlp." in name:
+            tensor *= 2
     return made
 
 
