@@ -84,6 +84,6 @@ endif()
 # --- Sanitizers ---------------------------------------------------------------------
 set(COURSE_SANITIZE "" CACHE STRING "sanitizers for every target: address,undefined or thread")
 if(COURSE_SANITIZE)
-  add_compile_options(-fsanitize=${COURSE_SANITIZE} -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=${COURSE_SANITIZE} -fno-omit-frame-pointer -gline-tables-only)
   add_link_options(-fsanitize=${COURSE_SANITIZE} -shared-libsan)
 endif()
