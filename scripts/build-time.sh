@@ -15,7 +15,7 @@ case ${1:-} in
 esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 jobs=${1:-2}
-"$root/scripts/setup.sh" run
+"$root/scripts/setup.sh" run --no-build
 PATH=$PATH:$root/.venv/bin
 export CCACHE_DISABLE=1
 build=$(mktemp -d)/build

@@ -28,7 +28,7 @@ for argument in "$@"; do
 done
 ((${#folders[@]})) || folders=("$root"/ch.*/)
 
-"$root/scripts/setup.sh" test
+"$root/scripts/setup.sh" test --no-build
 python=$root/.venv/bin/python
 build=$root/build/x64-asan
 PATH=$PATH:$root/.venv/bin

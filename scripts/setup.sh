@@ -4,6 +4,7 @@
 #   scripts/setup.sh lint    .venv with the formatters
 #   scripts/setup.sh run     LLVM/MLIR, .venv with the engine's Python packages, the build
 #   scripts/setup.sh test    the same, and what the tests compare with: transformers and PyTorch's CPU build
+#   scripts/setup.sh run|test --no-build    all of it but the build
 #
 # In order: system packages (apt, only what is missing), .venv, Python packages (the lists are in
 # pyproject.toml), CMake, Ninja. Each step first looks whether its result is there.
@@ -272,6 +273,6 @@ else
 fi
 make_venv
 install_python_packages
-if [[ $level != lint ]]; then
+if [[ $level != lint && ${2:-} != --no-build ]]; then
   build_chapters
 fi
