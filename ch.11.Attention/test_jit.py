@@ -191,7 +191,8 @@ def test_softmax(shape):
 
 def test_softmax_of_special_values():
     inf, nan = np.inf, np.nan
-    t = np.array([[0, -inf, 1], [-inf] * 3, [inf, 0, 0], [nan, 0, 0], [1e38, -1e38, 0]], np.float32)
+    rows = [[0, -inf, 1], [-inf] * 3, [inf, 0, 0], [nan, 0, 0], [1e38, -1e38, 0], [-200, -201, -200]]
+    t = np.array(rows, np.float32)
     with np.errstate(all="ignore"):
         expected = torch.softmax(torch.from_numpy(t.astype(np.float64)), -1).numpy()
     result = ch11.softmax(t).numpy()
@@ -432,6 +433,15 @@ def test_sharing_is_part_of_the_structure(empty_cache):
     assert ch11.ir(s + t).count("transformer.softmax") == 2
 
 
+def test_who_is_used_where_is_part_of_the_structure(empty_cache):
+    a, b = draw(3, 4), draw(3, 4, seed=1)
+    x, y = ch11.Tensor(a), ch11.Tensor(b)
+    # Equal but for one operand of the last op.
+    assert np.array_equal(ch11.forward((x + y) * x), (a + b) * a)
+    assert np.array_equal(ch11.forward((x + y) * y), (a + b) * b)
+    assert ch11.cache_info().misses == 2
+
+
 def test_the_cache_is_bounded_and_forgets_the_least_recently_used(empty_cache):
     capacity = ch11.cache_info().capacity
     first = ch11.scale(draw(2), 1.0)
@@ -591,6 +601,12 @@ def test_equal_kernels_are_one_function():
 def test_assembly():
     text = ch11.assembly(ch11.matmul(M, draw(4, 5)))
     assert "forward:" in text and "ret" in text
+
+
+def test_kernels_stay_functions():
+    """LLVM would inline a function that is called once, and all loops would be in one function again."""
+    ir = ch11.llvm_ir(ch11.softmax(M))
+    assert len(re.findall(r"call .*@kernel_", ir)) == 6  # two fills, maximum, exp, sum, quotient
 
 
 def test_a_deep_expression_does_not_overflow_the_stack():

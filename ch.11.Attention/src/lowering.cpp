@@ -222,7 +222,6 @@ struct LowerSoftmax : OpConversionPattern<SoftmaxOp> {
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     Value x = operands.getInput();
-    // maximumf, not maxnumf: a NaN in a row must come out again.
     Value max = ch11::reduceRows(b, x, -INFINITY, binary<arith::MaximumFOp>);
     Value exp = ch11::elementwise(
         b, {x, max},

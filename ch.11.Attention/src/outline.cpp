@@ -74,9 +74,21 @@ struct OutlineKernelsPass
       if (op.hasPureBufferSemantics())
         ops.push_back(op);
     });
+    SetVector<func::FuncOp> callers;
     llvm::StringMap<func::FuncOp> kernels;
-    for (linalg::LinalgOp op : ops)
+    for (linalg::LinalgOp op : ops) {
+      callers.insert(op->getParentOfType<func::FuncOp>());
       outline(op, kernels);
+    }
+    // What is left is a long list of calls, in which LLVM would look for
+    // something to improve for seconds, and find nothing.
+    OpBuilder b(&getContext());
+    for (func::FuncOp caller : callers)
+      if (caller.getBody().hasOneBlock() &&
+          llvm::all_of(caller.getOps(),
+                       [](Operation &op) { return op.getNumRegions() == 0; }))
+        caller->setAttr("passthrough",
+                        b.getStrArrayAttr({"noinline", "optnone"}));
   }
 
   void outline(linalg::LinalgOp op, llvm::StringMap<func::FuncOp> &kernels) {

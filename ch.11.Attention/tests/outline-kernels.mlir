@@ -7,6 +7,7 @@
 // Equal ops call one kernel, although their operands differ; another constant is another kernel.
 // CHECK-LABEL: func.func @equal
 // CHECK-SAME:      %[[A:.*]]: memref<4xf32>, %[[B:.*]]: memref<4xf32>
+// CHECK-SAME:      passthrough = ["noinline", "optnone"]
 // CHECK:         call @kernel_0(%[[A]])
 // CHECK:         call @kernel_0(%[[B]])
 // CHECK:         call @kernel_1(%[[A]])
@@ -55,6 +56,22 @@ func.func @captured(%a: memref<4xf32>, %factor: f32) {
 func.func @in_place(%a: memref<4xf32>) {
   %whole = memref.subview %a[0] [4] [1] : memref<4xf32> to memref<4xf32, strided<[1]>>
   linalg.copy ins(%whole : memref<4xf32, strided<[1]>>) outs(%a : memref<4xf32>)
+  return
+}
+
+// -----
+
+// A function that still has loops of its own is worth optimizing.
+// CHECK-LABEL: func.func @loop
+// CHECK-NOT:     optnone
+// CHECK:         scf.for
+// CHECK:           call @kernel_0
+// LLVM-LABEL:  llvm.func @loop
+func.func @loop(%a: memref<4xf32>, %from: index, %to: index, %step: index) {
+  %one = arith.constant 1.0 : f32
+  scf.for %i = %from to %to step %step {
+    linalg.fill ins(%one : f32) outs(%a : memref<4xf32>)
+  }
   return
 }
 
