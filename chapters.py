@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import types
 
 ROOT = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("COURSE_BUILD_DIR", ROOT / "build" / "x64-release"))
@@ -79,6 +80,36 @@ def filecheck(text: str, checks: str, *options: str) -> None:
         command = [str(llvm_prefix() / "bin" / "FileCheck"), "--dump-input=fail", *options, file.name]
         done = subprocess.run(command, input=text, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def run_script(file: pathlib.Path) -> types.ModuleType:
+    """A Python file of any name as a module."""
+    spec = importlib.util.spec_from_file_location("script", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def check_exercise(exercises: dict, doc: str, load=lambda file: file, unsolved=(AssertionError,)) -> int:
+    """The main program of an exercises/check.py: checks the one that the command line names.
+
+    exercises: {"1": (check, stub)}; check(load(file)) raises one of `unsolved` until it is solved. The file is
+    the command line's second argument or else the stub beside the script; None where there is neither.
+    Returns the exit status: 0 solved, 1 not yet, 2 a wrong command line (`doc` is printed).
+    """
+    number, *solution = sys.argv[1:] or [""]
+    if number not in exercises or len(solution) > 1:
+        print(doc, file=sys.stderr)
+        return 2
+    check, stub = exercises[number]
+    file = solution[0] if solution else stub and pathlib.Path(sys.argv[0]).resolve().parent / stub
+    try:
+        check(load(pathlib.Path(file)) if file else None)
+    except unsolved as problem:
+        print(f"exercise {number}: not yet: {problem}")
+        return 1
+    print(f"exercise {number}: solved")
+    return 0
 
 
 def resident_kb() -> int:

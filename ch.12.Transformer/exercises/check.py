@@ -85,21 +85,5 @@ def relu(_file: pathlib.Path) -> None:
 
 EXERCISES = {"1": (swiglu, "1_swiglu.py"), "2": (rms_norm, "2_rms_norm.mlir"), "3": (relu, "3_relu.mlir")}
 
-
-def main(arguments: list[str]) -> int:
-    if not 1 <= len(arguments) <= 2 or arguments[0] not in EXERCISES:
-        print(__doc__, file=sys.stderr)
-        return 2
-    check, stub = EXERCISES[arguments[0]]
-    file = pathlib.Path(arguments[1]) if len(arguments) == 2 else FOLDER / stub
-    try:
-        check(file)
-    except AssertionError as problem:
-        print(f"exercise {arguments[0]}: not yet: {problem}")
-        return 1
-    print(f"exercise {arguments[0]}: solved")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(chapters.check_exercise(EXERCISES, __doc__))

@@ -3,7 +3,6 @@
 FILE is your solution of exercise 1 or 2 (without it, the stub beside this script). Exits with 0 when it is solved.
 """
 
-import importlib.util
 import pathlib
 import sys
 from types import ModuleType
@@ -11,7 +10,7 @@ from types import ModuleType
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import numpy as np
 
-import chapters  # noqa: F401  finds the build tree
+import chapters  # finds the build tree
 
 import ch13_gpt as gpt
 
@@ -76,28 +75,5 @@ def window(_solution: None) -> None:
 
 EXERCISES = {"1": (top_p, "1_top_p.py"), "2": (alibi, "2_alibi.py"), "3": (window, None)}
 
-
-def load(file: pathlib.Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("solution", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def main(arguments: list[str]) -> int:
-    if not 1 <= len(arguments) <= 2 or arguments[0] not in EXERCISES:
-        print(__doc__, file=sys.stderr)
-        return 2
-    check, stub = EXERCISES[arguments[0]]
-    file = pathlib.Path(arguments[1]) if len(arguments) == 2 else stub and FOLDER / stub
-    try:
-        check(load(file) if file else None)
-    except AssertionError as problem:
-        print(f"exercise {arguments[0]}: not yet: {problem}")
-        return 1
-    print(f"exercise {arguments[0]}: solved")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(chapters.check_exercise(EXERCISES, __doc__, load=chapters.run_script))

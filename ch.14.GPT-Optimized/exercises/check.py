@@ -3,7 +3,6 @@
 FILE is your solution of exercise 1 or 2 (without it, the stub beside this script). Exits with 0 when it is solved.
 """
 
-import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -101,28 +100,5 @@ def relu(_solution: None) -> None:
 
 EXERCISES = {"1": (fork, "1_fork.py"), "2": (score, "2_score.py"), "3": (relu, None)}
 
-
-def load(file: pathlib.Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("solution", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def main(arguments: list[str]) -> int:
-    if not 1 <= len(arguments) <= 2 or arguments[0] not in EXERCISES:
-        print(__doc__, file=sys.stderr)
-        return 2
-    check, stub = EXERCISES[arguments[0]]
-    file = pathlib.Path(arguments[1]) if len(arguments) == 2 else stub and FOLDER / stub
-    try:
-        check(load(file) if file else None)
-    except AssertionError as problem:
-        print(f"exercise {arguments[0]}: not yet: {problem}")
-        return 1
-    print(f"exercise {arguments[0]}: solved")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(chapters.check_exercise(EXERCISES, __doc__, load=chapters.run_script))
