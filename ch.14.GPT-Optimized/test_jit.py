@@ -314,6 +314,15 @@ def test_the_assembly_multiplies_and_adds_vectors_at_once():
     assert chains, "no run of FMAs"
 
 
+@pytest.mark.parametrize("first", ["ch14_weights", "ch14_cache", "ch14_model", "ch14_generate", "ch14"])
+def test_any_file_of_the_chapter_may_be_imported_first(first):
+    code = f"import {first}, ch14_gpt_optimized as gpt; print(gpt.GPT2.__name__, 'generate' in dir(gpt))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=chapters.environment(), capture_output=True, text=True
+    )
+    assert done.stdout == "GPT2 True\n", done.stderr
+
+
 def test_inspection_refuses_what_a_model_would():
     for call in (gpt.ir, gpt.stages, gpt.llvm_ir, gpt.assembly):
         with pytest.raises(ValueError, match="heads: expected a divisor of the width 36, got 5"):

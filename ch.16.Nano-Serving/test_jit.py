@@ -158,6 +158,17 @@ def test_results_come_in_the_order_of_the_prompts():
     assert served.generate([]) == []
 
 
+def test_what_can_be_looked_at_is_the_step_of_ch14():
+    import ch14
+    import ch16
+
+    for name in ("ir", "stages", "llvm_ir", "assembly", "CompileError"):
+        assert getattr(ch16, name) is getattr(ch14, name)
+        assert name in dir(ch16)
+    with pytest.raises(AttributeError, match="module 'ch16_nano_serving' has no attribute 'nosuch'"):
+        _ = ch16.nosuch
+
+
 def test_stats_have_the_fixed_names():
     served = engine("reference", kv_cache_pages=20)
     served.generate(PROMPTS[:3], SamplingParams(max_tokens=4))

@@ -21,7 +21,11 @@ foreach(prefix IN LISTS COURSE_LLVM_PREFIXES)
   endif()
 endforeach()
 
-if(NOT CMAKE_CXX_COMPILER AND NOT DEFINED ENV{CXX} AND COURSE_LLVM_PREFIX
+set(chosen "$ENV{CXX}")
+if(SKBUILD AND chosen MATCHES "(^|-)[gc]\\+\\+(-[0-9]+)?$")
+  set(chosen "") # not a choice: pip's back end sets CXX to the compiler that Python was built with
+endif()
+if(NOT CMAKE_CXX_COMPILER AND NOT chosen AND COURSE_LLVM_PREFIX
    AND EXISTS "${COURSE_LLVM_PREFIX}/bin/clang++")
   set(CMAKE_CXX_COMPILER "${COURSE_LLVM_PREFIX}/bin/clang++")
   set(CMAKE_C_COMPILER "${COURSE_LLVM_PREFIX}/bin/clang")

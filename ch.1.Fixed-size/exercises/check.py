@@ -14,8 +14,6 @@ import chapters  # finds the build tree
 
 import ch1_fixed_size as ch1
 
-FOLDER = pathlib.Path(__file__).resolve().parent
-
 rng = np.random.default_rng(1)
 A = rng.standard_normal((8, 32), dtype=np.float32)
 B = rng.standard_normal((32, 16), dtype=np.float32)

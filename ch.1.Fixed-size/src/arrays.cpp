@@ -2,6 +2,8 @@
 #include "ch1/Arrays.h"
 #include "ch1/Diagnostics.h"
 
+#include <map>
+
 namespace py = pybind11;
 using llvm::ArrayRef;
 
@@ -104,5 +106,31 @@ void bindCompileError(py::module_ &m) {
   py::register_local_exception<CompileError>(m, "CompileError",
                                              PyExc_RuntimeError);
 }
+
+// [python-names]
+void bindPythonNames(
+    py::module_ &m,
+    const std::vector<std::pair<std::string, std::vector<std::string>>>
+        &files) {
+  std::map<std::string, std::string> homes;
+  for (const auto &[file, names] : files)
+    for (const std::string &name : names)
+      homes[name] = file;
+  auto own = m.attr("__name__").cast<std::string>();
+  m.def("__getattr__", [homes, own](const std::string &name) {
+    auto home = homes.find(name);
+    if (home == homes.end())
+      throw py::attribute_error("module '" + own + "' has no attribute '" +
+                                name + "'");
+    return py::module_::import(home->second.c_str()).attr(name.c_str());
+  });
+  m.def("__dir__", [homes, own] {
+    py::list names(py::module_::import(own.c_str()).attr("__dict__"));
+    for (const auto &[name, file] : homes)
+      names.append(name);
+    return names;
+  });
+}
+// [/python-names]
 
 } // namespace ch1

@@ -14,8 +14,6 @@ import chapters  # finds the build tree
 
 import ch13_gpt as gpt
 
-FOLDER = pathlib.Path(__file__).resolve().parent
-
 
 def top_p(solution: ModuleType) -> None:
     """1: nucleus sampling."""

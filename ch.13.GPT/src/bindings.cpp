@@ -171,32 +171,6 @@ static void bindGpt(py::module_ &m) {
 }
 // [/bind-gpt]
 
-// [python-half]
-/// The names that Python files of this chapter define. Those files import this
-/// module, so they are imported only when a name is asked for (PEP 562): by
-/// then this module is complete, whichever of them a program imports first.
-static void bindPythonHalf(py::module_ &m) {
-  static const llvm::StringMap<const char *> homes = {
-      {"GPT2Config", "ch13_weights"},   {"GPT2Weights", "ch13_weights"},
-      {"gpt2_logits", "ch13_gpt2"},     {"load_gpt2_weights", "ch13_weights"},
-      {"next_logits", "ch13_gpt2"},     {"generate", "ch13_generate"},
-      {"generate_ids", "ch13_generate"}};
-  m.def("__getattr__", [](const std::string &name) {
-    auto home = homes.find(name);
-    if (home == homes.end())
-      throw py::attribute_error("module 'ch13_gpt' has no attribute '" + name +
-                                "'");
-    return py::module_::import(home->second).attr(name.c_str());
-  });
-  m.def("__dir__", [] {
-    py::list names(py::module_::import("ch13_gpt").attr("__dict__"));
-    for (const auto &entry : homes)
-      names.append(entry.first().str());
-    return names;
-  });
-}
-// [/python-half]
-
 // [module]
 PYBIND11_MODULE(ch13_gpt, m) {
   m.doc() = "Chapter 13: a GPT out of ops, and GPT-2 with pretrained weights.";
@@ -208,6 +182,9 @@ PYBIND11_MODULE(ch13_gpt, m) {
   bindOps(m);
   bindGpt(m);
 
-  bindPythonHalf(m);
+  ch1::bindPythonNames(
+      m, {{"ch13_weights", {"GPT2Config", "GPT2Weights", "load_gpt2_weights"}},
+          {"ch13_gpt2", {"gpt2_logits", "next_logits"}},
+          {"ch13_generate", {"generate", "generate_ids"}}});
 }
 // [/module]

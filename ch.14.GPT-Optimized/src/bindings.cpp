@@ -58,7 +58,6 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
   using namespace ch14;
   m.doc() = "Chapter 14: GPT-2 inference by one compiled step over a paged KV "
             "cache.";
-  py::module_::import("sys").attr("modules")["ch14_gpt_optimized"] = m;
   ch1::bindCompileError(m);
 
   bindInspection(
@@ -172,16 +171,9 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
 
   bindCachedForward(m);
 
-  // The Python half, under the same name. It imports this module, which is why
-  // the module is in sys.modules already.
-  auto adopt = [&](const char *from,
-                   std::initializer_list<const char *> names) {
-    py::module_ half = py::module_::import(from);
-    for (const char *name : names)
-      m.attr(name) = half.attr(name);
-  };
-  adopt("ch14_weights", {"PackedWeights", "load_gpt2_weights"});
-  adopt("ch14_cache", {"KVCache"});
-  adopt("ch14_model", {"GPT2"});
-  adopt("ch14_generate", {"generate", "generate_ids"});
+  ch1::bindPythonNames(
+      m, {{"ch14_weights", {"PackedWeights", "load_gpt2_weights"}},
+          {"ch14_cache", {"KVCache"}},
+          {"ch14_model", {"GPT2"}},
+          {"ch14_generate", {"generate", "generate_ids"}}});
 }

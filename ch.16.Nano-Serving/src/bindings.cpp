@@ -6,6 +6,7 @@
 // memory; a view keeps the pool alive, so it never points at nothing.
 //
 //===----------------------------------------------------------------------===//
+#include "ch1/Arrays.h"
 #include "ch16/KVCachePool.h"
 
 #include <pybind11/numpy.h>
@@ -238,4 +239,9 @@ PYBIND11_MODULE(ch16_nano_serving, m) {
                std::to_string(p.shape.numPages) + " pages of " +
                std::to_string(p.shape.pageSize) + " tokens free>";
       });
+
+  // What this chapter runs is ch.14's step: to look at it, ask there.
+  ch1::bindPythonNames(
+      m, {{"ch14_gpt_optimized",
+           {"ir", "stages", "llvm_ir", "assembly", "CompileError"}}});
 }

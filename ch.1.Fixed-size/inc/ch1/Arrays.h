@@ -7,6 +7,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace ch1 {
 
@@ -60,5 +62,13 @@ private:
 /// Adds CompileError to `m` and makes it what ch1::CompileError becomes in
 /// Python.
 void bindCompileError(pybind11::module_ &m);
+
+/// Adds to `m` names that Python files define, given as {file, {names}}. Such a
+/// file imports `m` itself, so it is imported only when one of its names is
+/// asked for (PEP 562): by then `m` is complete, whichever of the two a program
+/// imports first.
+void bindPythonNames(
+    pybind11::module_ &m,
+    const std::vector<std::pair<std::string, std::vector<std::string>>> &files);
 
 } // namespace ch1
