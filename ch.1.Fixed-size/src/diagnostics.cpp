@@ -1,6 +1,7 @@
 // diagnostics.cpp - MLIR's errors, collected and thrown as one exception.
 #include "ch1/Diagnostics.h"
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "llvm/Support/raw_ostream.h"
 

@@ -15,6 +15,8 @@
 #include "ch14/Step.h"
 #include "ch14/StepOps.h"
 
+#include "mlir/Pass/Pass.h"
+
 namespace py = pybind11;
 
 namespace ch14 {

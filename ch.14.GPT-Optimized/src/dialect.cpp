@@ -5,6 +5,9 @@
 #include "ch11/Lowering.h"
 #include "ch14/StepOps.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
 using namespace mlir;
 
 #define GET_OP_CLASSES
