@@ -13,7 +13,8 @@ endif()
 # enough for it and compiles twice as fast. assert() stays on: LLVM's packages have
 # theirs off, and a wrong cast<> should stop where it happens.
 set(CMAKE_CXX_FLAGS_RELEASE "-O1")
-set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
+# Not -O0: unoptimized, every user of the shared header asks for Python's symbols, which the -opt tools lack.
+set(CMAKE_CXX_FLAGS_DEBUG "-Og -g")
 
 # --- MLIR -------------------------------------------------------------------------
 find_package(MLIR QUIET CONFIG HINTS "${COURSE_LLVM_PREFIX}")
