@@ -146,7 +146,7 @@ def test_random_weights_have_the_shape_and_repeat():
 # --- what is refused
 
 
-def refuse(folder, pattern):
+def expect_refusal(folder, pattern):
     with pytest.raises(ValueError, match=pattern):
         load_gpt2_weights(folder)
 
@@ -155,25 +155,25 @@ def test_a_missing_extra_or_misshapen_tensor_is_named(folder):
     tensors = read_tensors(folder)
     name = "transformer.h.1.mlp.c_fc.weight"
     write_tensors(folder, {k: v for k, v in tensors.items() if k != name})
-    refuse(folder, r"model.safetensors: tensor 'h.1.mlp.c_fc.weight' is missing")
+    expect_refusal(folder, r"model.safetensors: tensor 'h.1.mlp.c_fc.weight' is missing")
     write_tensors(folder, tensors | {"transformer.h.2.ln_1.weight": torch.ones(36)})
-    refuse(folder, r"tensor 'h.2.ln_1.weight' does not belong to a GPT-2 of 2 layers")
+    expect_refusal(folder, r"tensor 'h.2.ln_1.weight' does not belong to a GPT-2 of 2 layers")
     write_tensors(folder, tensors | {name: tensors[name].T.contiguous()})
-    refuse(
+    expect_refusal(
         folder,
         r"tensor 'transformer.h.1.mlp.c_fc.weight' has shape \[144, 36\]; config.json asks for \[36, 144\]",
     )
     write_tensors(folder, tensors | {"wte.weight": tensors["transformer.wte.weight"].clone()})
-    refuse(folder, r"tensor 'wte.weight' is there twice")
+    expect_refusal(folder, r"tensor 'wte.weight' is there twice")
 
 
 def test_a_wrong_dtype_or_value_is_named(folder):
     tensors = read_tensors(folder)
     name = "transformer.h.0.ln_2.bias"
     write_tensors(folder, tensors | {name: tensors[name].to(torch.int8)})
-    refuse(folder, rf"tensor '{name}' has dtype I8; expected F32, F16 or BF16")
+    expect_refusal(folder, rf"tensor '{name}' has dtype I8; expected F32, F16 or BF16")
     write_tensors(folder, tensors | {name: tensors[name] / 0})
-    refuse(folder, rf"tensor '{name}' holds NaN or infinity")
+    expect_refusal(folder, rf"tensor '{name}' holds NaN or infinity")
 
 
 def test_a_damaged_file_is_named(folder):
@@ -189,7 +189,7 @@ def test_a_damaged_file_is_named(folder):
     }
     for pattern, content in damage.items():
         path.write_bytes(content)
-        refuse(folder, rf"model.safetensors is damaged or not a safetensors file: .*{pattern}")
+        expect_refusal(folder, rf"model.safetensors is damaged or not a safetensors file: .*{pattern}")
 
 
 def safetensors_bytes(header, data):
@@ -254,18 +254,20 @@ def test_a_file_of_the_formats_own_library_is_read_unaligned(tmp_path):
 
 def test_pickles_are_never_read(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    refuse(folder, r"has no model.safetensors \(pytorch_model.bin is not read: a pickle can run code")
+    expect_refusal(folder, r"has no model.safetensors \(pytorch_model.bin is not read: a pickle can run code")
 
 
 def test_a_shard_must_be_in_the_folder(model, tmp_path):
     model.save_pretrained(tmp_path, max_shard_size="60KB")
     next(tmp_path.glob("model-00002*")).unlink()
-    refuse(tmp_path, r"model-00002-of-\d+.safetensors does not exist")
+    expect_refusal(tmp_path, r"model-00002-of-\d+.safetensors does not exist")
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"wte.weight": "../elsewhere/model.safetensors"}}))
-    refuse(tmp_path, r"'../elsewhere/model.safetensors' is not the name of a safetensors file in this folder")
+    expect_refusal(
+        tmp_path, r"'../elsewhere/model.safetensors' is not the name of a safetensors file in this folder"
+    )
     index.write_text("{}")
-    refuse(tmp_path, "model.safetensors.index.json has no weight_map")
+    expect_refusal(tmp_path, "model.safetensors.index.json has no weight_map")
 
 
 @pytest.mark.parametrize(
@@ -296,33 +298,33 @@ def test_a_shard_must_be_in_the_folder(model, tmp_path):
 )
 def test_a_config_that_asks_for_another_model_is_refused(folder, changes, pattern):
     edit_config(folder, **changes)
-    refuse(folder, pattern)
+    expect_refusal(folder, pattern)
 
 
 def test_a_missing_or_unreadable_config(folder):
     (folder / "config.json").write_text("{")
-    refuse(folder, "config.json is not readable JSON")
+    expect_refusal(folder, "config.json is not readable JSON")
     (folder / "config.json").write_text("[]")
-    refuse(folder, "config.json holds a JSON list; expected an object")
+    expect_refusal(folder, "config.json holds a JSON list; expected an object")
     (folder / "config.json").unlink()
-    refuse(folder, "config.json is missing")
+    expect_refusal(folder, "config.json is missing")
 
 
 def test_a_tokenizer_must_be_one_and_fit_the_model(folder):
     (folder / "tokenizer.json").write_text("{}")
-    refuse(folder, "tokenizer.json is not a tokenizer")
+    expect_refusal(folder, "tokenizer.json is not a tokenizer")
     vocabulary = {str(i): i for i in range(102)}
     tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="0")).save(
         str(folder / "tokenizer.json")
     )
-    refuse(folder, "tokenizer.json has 102 tokens; config.json says vocab_size = 101")
+    expect_refusal(folder, "tokenizer.json has 102 tokens; config.json says vocab_size = 101")
 
 
 def test_folders_that_are_none(tmp_path):
-    refuse(tmp_path / "nowhere", "no model folder at '.*nowhere'")
-    refuse(tmp_path, "config.json is missing")
+    expect_refusal(tmp_path / "nowhere", "no model folder at '.*nowhere'")
+    expect_refusal(tmp_path, "config.json is missing")
     (tmp_path / "config.json").write_text("{}")
-    refuse(tmp_path / "config.json", "is a file; expected the folder")
+    expect_refusal(tmp_path / "config.json", "is a file; expected the folder")
     with pytest.raises(TypeError, match="path_or_id must be a path, a Hugging Face id or None, got int"):
         load_gpt2_weights(3)
 
