@@ -144,6 +144,23 @@ def show(module, *arguments) -> int:
     return 0
 
 
+def show_error(cases: dict, doc: str, errors: tuple = ()) -> int:
+    """The main program of a chapter's broken.py: does what must fail and prints what is said then.
+
+    cases: {"shape": function}; each raises TypeError, ValueError or one of `errors` (the chapter's CompileError).
+    Returns the exit status: 0 it failed as it should, 1 it did not fail, 2 a wrong command line (`doc` is printed).
+    """
+    if len(sys.argv) != 2 or sys.argv[1] not in cases:
+        print(doc, file=sys.stderr)
+        return 2
+    try:
+        cases[sys.argv[1]]()
+    except (TypeError, ValueError, *errors) as error:
+        print(f"{type(error).__name__}: {error}")
+        return 0
+    return 1
+
+
 def run_tests(test_file: str) -> int:
     """Runs one test file by pytest and returns its exit status (for `python3 test_jit.py`)."""
     if importlib.util.find_spec("pytest") is None:

@@ -7,15 +7,13 @@ are timed in fresh processes. Everything runs on one thread.
 """
 
 import pathlib
-import platform
-import re
 import statistics
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
+from timing import medians, processor
 
 import chapters  # finds the build tree
 
@@ -34,24 +32,6 @@ def by_hand(A: list, B: list) -> list:
     return C
 
 
-def seconds_a_call(call, num_calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(num_calls):
-        call()
-    return (time.perf_counter() - start) / num_calls
-
-
-def medians(candidates: dict) -> dict[str, float]:
-    """{name: seconds a call}; each candidate is (callable, calls a turn)."""
-    samples = {name: [] for name in candidates}
-    for call, _ in candidates.values():
-        call()
-    for _ in range(TURNS):
-        for name, (call, num_calls) in candidates.items():
-            samples[name].append(seconds_a_call(call, num_calls))
-    return {name: statistics.median(values) for name, values in samples.items()}
-
-
 def first_call_seconds(statement: str) -> float:
     code = (
         "import time, numpy as np, ch1; A = np.ones((8, 32), np.float32); B = np.ones((32, 16), np.float32); "
@@ -64,12 +44,6 @@ def first_call_seconds(statement: str) -> float:
         for _ in range(7)
     ]
     return statistics.median(float(run.stdout) for run in runs)
-
-
-def processor() -> str:
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    found = cpuinfo.is_file() and re.search(r"model name\s*: (.*)", cpuinfo.read_text())
-    return found[1] if found else platform.machine()
 
 
 def main() -> None:
@@ -87,7 +61,8 @@ def main() -> None:
             "NumPy, `A @ B`": (lambda: A @ B, 100),
             "NumPy, `np.matmul(A, B, out=C)`": (lambda: np.matmul(A, B, out=C), 100),
             "three loops of Python": (lambda: by_hand(*lists), 1),
-        }
+        },
+        TURNS,
     )
     base = seconds["NumPy, `A @ B`"]
     print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}\n")

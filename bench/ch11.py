@@ -3,31 +3,17 @@
 import argparse
 import os
 import pathlib
-import statistics
 import sys
-import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
+from timing import medians
 
 import chapters  # noqa: F401  finds the build tree
 
 import ch11_attention as ch11
-
-
-def medians(cases: dict, repeats: int) -> dict:
-    """Milliseconds of each case; the cases take turns, so that a busy moment hits them all."""
-    times = {name: [] for name in cases}
-    for case in cases.values():
-        case()
-    for _ in range(repeats):
-        for name, case in cases.items():
-            start = time.perf_counter()
-            case()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(t) for name, t in times.items()}
 
 
 def draw(*shape):
@@ -82,8 +68,8 @@ def main() -> None:
         "softmax 512x512": softmax_cases(512, 512),
     }.items():
         print(title)
-        for name, ms in medians(cases, repeats).items():
-            print(f"  {name:24} {ms:9.3f} ms")
+        for name, seconds in medians(cases, repeats).items():
+            print(f"  {name:24} {1e3 * seconds:9.3f} ms")
     ch11.clear_cache()
     q = draw(128, 768)
     ch11.forward(ch11.attention(q, q, q, 12, True))

@@ -3,7 +3,6 @@
 import argparse
 import os
 import pathlib
-import statistics
 import sys
 import time
 
@@ -12,25 +11,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 import torch.nn.functional as F
+from timing import medians
 
 import chapters  # noqa: F401  finds the build tree
 
 import ch12_transformer as ch12
 
 D, HIDDEN, HEADS = 768, 3072, 12
-
-
-def medians(cases: dict, repeats: int) -> dict:
-    """Milliseconds of each case; the cases take turns, so that a busy moment hits them all."""
-    times = {name: [] for name in cases}
-    for case in cases.values():
-        case()
-    for _ in range(repeats):
-        for name, case in cases.items():
-            start = time.perf_counter()
-            case()
-            times[name].append(1e3 * (time.perf_counter() - start))
-    return {name: statistics.median(t) for name, t in times.items()}
 
 
 def draw(*shape):
@@ -74,7 +61,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for T in (1, 64, 256):
         for name, (ours, theirs) in pairs(T).items():
-            ms = medians({"ch12": lambda: ch12.forward(ours), "PyTorch": theirs}, arguments.repeats)  # noqa: B023
+            seconds = medians({"ch12": lambda: ch12.forward(ours), "PyTorch": theirs}, arguments.repeats)  # noqa: B023
+            ms = {engine: 1e3 * value for engine, value in seconds.items()}
             print(f"T={T:3} {name:20} ch12 {ms['ch12']:8.3f} ms   PyTorch {ms['PyTorch']:8.3f} ms")
     w = block_weights()
     for layers in arguments.layers:

@@ -6,7 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 
-import chapters  # noqa: F401  finds the build tree
+import chapters  # finds the build tree
 
 import ch1_fixed_size as ch1
 
@@ -48,17 +48,5 @@ def translation():
 CASES = {case.__name__: case for case in (shape, dtype, verifier, translation)}
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in CASES:
-        print(__doc__, file=sys.stderr)
-        return 2
-    try:
-        CASES[arguments[0]]()
-    except (TypeError, ValueError, ch1.CompileError) as error:
-        print(f"{type(error).__name__}: {error}")
-        return 0
-    return 1  # it did not break
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(chapters.show_error(CASES, __doc__, errors=(ch1.CompileError,)))

@@ -4,7 +4,6 @@ import pathlib
 import platform
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 
@@ -12,9 +11,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import chapters  # finds the build tree
+from course_testing import assert_is_product, run_python, strided
 
 import ch1
 import ch1_fixed_size
@@ -36,27 +35,6 @@ PASSES = [
 def random_arrays(seed=0):
     rng = np.random.default_rng(seed)
     return rng.standard_normal((8, 32), dtype=np.float32), rng.standard_normal((32, 16), dtype=np.float32)
-
-
-def assert_is_product(C, A, B):
-    """C = A @ B up to rounding. Each element is 32 products and 32 additions in float32, so it is off by
-    at most 33 roundings (each at most 2^-24) of the sum of |a||b|, whatever the order of the sum."""
-    exact = A.astype(np.float64) @ B.astype(np.float64)
-    bound = 33 * 2.0**-24 * (np.abs(A).astype(np.float64) @ np.abs(B).astype(np.float64))
-    assert C.shape == (8, 16) and C.dtype == np.float32
-    assert (np.abs(C - exact) <= bound).all()
-
-
-def run_python(code, **variables):
-    """Runs code in a fresh process with the chapters importable, which must end well; returns what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=chapters.environment() | variables,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 # --- the result ----------------------------------------------------------------------------------------
@@ -84,34 +62,8 @@ def test_nan_and_infinity_pass_through():
     assert np.isfinite(np.delete(C, [3, 5], axis=0)).all()
 
 
-@st.composite
-def strided(draw, rows, columns):
-    """A float32 array of this shape with any strides: sliced, reversed, transposed, repeated, misaligned."""
-    step0, step1 = draw(st.sampled_from([-3, -2, -1, 1, 2, 5])), draw(st.sampled_from([-2, -1, 1, 3]))
-    transposed = draw(st.booleans())
-    repeated = draw(st.sampled_from(["", "rows", "columns"]))
-    offset = draw(st.sampled_from([0, 1, 2, 4]))  # bytes: 1 and 2 are not aligned for float32
-    seed = draw(st.integers(0, 2**32 - 1))
-    shape = (rows * abs(step0), columns * abs(step1))
-    values = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    memory = np.zeros(values.nbytes + offset, np.uint8)
-    base = (
-        memory[offset:].view(np.float32)
-        if offset % 4 == 0
-        else np.frombuffer(memory.data, np.float32, offset=offset)
-    )
-    base = base.reshape(shape[::-1]).T if transposed else base.reshape(shape)
-    base[...] = values
-    view = base[::step0, ::step1]
-    if repeated == "rows":
-        view = np.broadcast_to(view[:1], (rows, columns))  # stride 0
-    elif repeated == "columns":
-        view = np.broadcast_to(view[:, :1], (rows, columns))
-    return view
-
-
 @settings(deadline=None, max_examples=200)
-@given(strided(8, 32), strided(32, 16))
+@given(strided((8, 32)), strided((32, 16)))
 def test_strides_do_not_matter(A, B):
     C = ch1.gemm(A, B)
     assert_is_product(C, A, B)

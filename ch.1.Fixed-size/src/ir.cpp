@@ -18,31 +18,19 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 
 using namespace mlir;
 
 namespace ch1 {
 
-// [context]
-std::unique_ptr<MLIRContext> makeContext() {
-  DialectRegistry registry;
-  // What ir.cpp builds with, and what a reader's own IR may use besides.
+// [dialects]
+void registerDialects(DialectRegistry &registry) {
+  // What buildGemm() builds with, and what a reader's own IR may use besides.
   registry.insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
                   memref::MemRefDialect, LLVM::LLVMDialect>();
   registry.insert<cf::ControlFlowDialect, scf::SCFDialect>();
-  // How the builtin and the llvm dialect become LLVM IR: needed at the end.
-  registerBuiltinDialectTranslation(registry);
-  registerLLVMDialectTranslation(registry);
-  // One small function: a thread pool for each context would cost more than it
-  // gives.
-  auto context =
-      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
-  context->loadAllAvailableDialects();
-  return context;
 }
-// [/context]
+// [/dialects]
 
 // [gemm-type]
 FunctionType gemmType(MLIRContext *context) {

@@ -3,6 +3,7 @@
 
 #include "ch1/Pipeline.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OwningOpRef.h"
 
 namespace ch1 {
@@ -10,8 +11,8 @@ namespace ch1 {
 /// C[8,16] = A[8,32] x B[32,16], fixed when the function is compiled.
 inline constexpr int64_t kM = 8, kK = 32, kN = 16;
 
-/// A context with the dialects of this chapter and their way to LLVM IR.
-std::unique_ptr<mlir::MLIRContext> makeContext();
+/// The dialects of this chapter (ir.cpp).
+void registerDialects(mlir::DialectRegistry &registry);
 
 /// The type of @gemm: (A, B, C) -> nothing, C is written into.
 mlir::FunctionType gemmType(mlir::MLIRContext *context);

@@ -1,0 +1,55 @@
+"""What the chapters' tests have in common: arrays with any strides, the bound of a product's error, fresh processes."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+from hypothesis import strategies as st
+
+import chapters
+
+EPSILON = 2.0**-24  # the largest relative error of one float32 rounding
+
+
+@st.composite
+def strided(draw, shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+    """A random array of this shape with any strides: sliced, reversed, transposed, repeated, misaligned."""
+    dtype = np.dtype(dtype)
+    steps = [draw(st.sampled_from([1, 1, 2, 3, -1, -2])) for _ in shape]
+    offset = draw(st.sampled_from([0, 0, 1, 4]))  # bytes: 1 is not aligned
+    transposed = draw(st.booleans())
+    repeated = draw(st.sampled_from([None, None, *range(len(shape))]))  # an axis of stride 0
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sizes = [size * abs(step) for size, step in zip(shape, steps)]
+    values = 4 * rng.standard_normal(sizes)
+    memory = np.zeros(values.size * dtype.itemsize + offset, np.uint8)
+    base = np.frombuffer(memory.data, dtype, offset=offset)
+    base = base.reshape(sizes[::-1]).T if transposed else base.reshape(sizes)
+    base[...] = values.astype(dtype)
+    view = base[tuple(slice(None, None, step) for step in steps)]
+    if repeated is not None and shape[repeated]:
+        view = np.broadcast_to(view.take([0], axis=repeated), shape)
+    assert view.shape == tuple(shape)
+    return view
+
+
+def assert_is_product(C: np.ndarray, A: np.ndarray, B: np.ndarray) -> None:
+    """C = A @ B up to rounding. Each element is K products and K additions in float32, so it is off by at most
+    K + 1 roundings of the sum of |a||b|, whatever the order of the sum."""
+    assert C.shape == (A.shape[0], B.shape[1]) and C.dtype == np.float32
+    exact = A.astype(np.float64) @ B.astype(np.float64)
+    scale = np.abs(A).astype(np.float64) @ np.abs(B).astype(np.float64)
+    assert (np.abs(C - exact) <= (A.shape[1] + 1) * EPSILON * scale).all()
+
+
+def run_python(code: str, **variables: str) -> str:
+    """Runs code in a fresh process with the chapters importable, which must end well; returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=chapters.environment() | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
