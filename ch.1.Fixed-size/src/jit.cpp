@@ -14,7 +14,9 @@
 #include "mlir/ExecutionEngine/OptUtils.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ExecutionEngine/Orc/Core.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
+#include "llvm/ExecutionEngine/Orc/Mangling.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -78,6 +80,13 @@ Jit::Jit(ModuleOp module, const JitOptions &options) {
     diagnostics.raise("the module was not compiled: " +
                       llvm::toString(created.takeError()));
   engine = std::move(*created);
+  engine->registerSymbols([&](llvm::orc::MangleAndInterner mangle) {
+    llvm::orc::SymbolMap symbols;
+    for (const auto &[name, address] : options.symbols)
+      symbols[mangle(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
+                               llvm::JITSymbolFlags::Exported};
+    return symbols;
+  });
   // The engine's destructor calls this function, which is compiled when it is
   // first looked up: do that now. A process may be at its end by then, with
   // LLVM's own static objects gone.

@@ -6,6 +6,7 @@
 #include "llvm/ADT/StringRef.h"
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mlir {
@@ -20,6 +21,8 @@ struct JitOptions {
   int optLevel = 3;
   /// Shared libraries whose symbols the module may call.
   std::vector<std::string> sharedLibraries;
+  /// Functions of this process that the module may call, by name.
+  std::vector<std::pair<std::string, void *>> symbols;
 };
 
 /// Machine code for one module. Calls may come from several threads at once.
