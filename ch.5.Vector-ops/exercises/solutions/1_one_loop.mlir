@@ -1,0 +1,15 @@
+func.func @saxpy(%alpha: f32, %A: memref<?xf32>, %B: memref<?xf32>, %C: memref<?xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %c16 = arith.constant 16 : index
+  %n = memref.dim %A, %c0 : memref<?xf32>
+  %alphas = vector.broadcast %alpha : f32 to vector<16xf32>
+  scf.for %i = %c0 to %n step %c16 {
+    %x = vector.transfer_read %A[%i], %zero : memref<?xf32>, vector<16xf32>
+    %y = vector.transfer_read %B[%i], %zero : memref<?xf32>, vector<16xf32>
+    %p = arith.mulf %alphas, %x : vector<16xf32>
+    %s = arith.addf %p, %y : vector<16xf32>
+    vector.transfer_write %s, %C[%i] : vector<16xf32>, memref<?xf32>
+  }
+  return
+}
