@@ -27,8 +27,8 @@ struct CacheInfo {
   int64_t hits = 0;          // calls answered with a value made by another call
   int64_t misses = 0;        // calls that made their value
   double compileSeconds = 0; // what the misses took, together
-  size_t size = 0;           // keys in the table, those being made included
-  size_t capacity = 0;       // at most so many
+  size_t size = 0;           // values kept, or being made at this moment
+  size_t capacity = 0;       // at most so many are kept
 };
 
 /// Values by key. All members may be called from several threads at once.
@@ -37,7 +37,7 @@ struct CacheInfo {
 ///   makes it, the others wait. Different keys are made side by side.
 /// - Where make() throws, all who waited for it get the same exception, nothing
 ///   stays behind, and the next call tries again. Nothing is counted.
-/// - Beyond `capacity` keys, the one asked for longest ago is forgotten.
+/// - Beyond `capacity` values, the one asked for longest ago is forgotten.
 /// - Forgetting (also by clear()) ends nothing that is in use: who got a value
 ///   holds it, and the last holder frees it.
 ///
@@ -65,9 +65,7 @@ public:
     std::promise<Pointer> promise;
     slots[key] = {promise.get_future().share(), std::this_thread::get_id(), now,
                   now};
-    auto forgotten = shrink();
     guard.unlock();
-    forgotten = {}; // freed here, where nobody waits for the lock
 
     try {
       auto start = std::chrono::steady_clock::now();
@@ -129,23 +127,20 @@ private:
   // [/wait]
 
   // [shrink]
-  /// Where the table is too full, takes out the slot asked for longest ago. It
-  /// looks at all of them: that is nothing beside a compile.
-  typename Slots::node_type shrink() {
-    if (slots.size() <= capacity)
-      return {};
-    return slots.extract(std::min_element(
-        slots.begin(), slots.end(), [](const auto &a, const auto &b) {
-          return a.second.lastUse < b.second.lastUse;
-        }));
-  }
-  // [/shrink]
-
+  /// A value was made. Where there are too many now, the one asked for longest
+  /// ago goes. To find it we look at all: that is nothing beside a compile.
   void countMiss(double seconds) {
+    typename Slots::node_type forgotten; // freed after the lock is open again
     std::lock_guard<std::mutex> guard(lock);
     ++counters.misses;
     counters.compileSeconds += seconds;
+    if (slots.size() > capacity)
+      forgotten = slots.extract(std::min_element(
+          slots.begin(), slots.end(), [](const auto &a, const auto &b) {
+            return a.second.lastUse < b.second.lastUse;
+          }));
   }
+  // [/shrink]
 
   /// Takes our own slot out, and not one that came after a clear().
   void forget(const Key &key, uint64_t made) {

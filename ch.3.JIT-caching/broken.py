@@ -1,0 +1,65 @@
+"""What goes wrong, and what is said then: `python3 broken.py failed | itself | forgotten | dangling`."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import numpy as np
+
+import chapters  # finds the build tree
+
+import ch3_jit_caching as ch3
+
+A = np.ones((2, 3), np.float32)
+B = np.ones((3, 4), np.float32)
+SANITIZER = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0"}  # let a crash be a crash
+
+
+def failed():
+    # [failed]
+    ir = ch3.ir().replace("linalg.fill", "linalg.fil")
+    for _ in range(2):  # the second call tries again, in vain again
+        try:
+            ch3.run(ir, A, B)
+        except ch3.CompileError as error:
+            print(ch3.cache_info().size, "kept")
+            last = error
+    raise last
+    # [/failed]
+
+
+def itself():
+    # [itself]
+    cache = ch3.Cache()
+    cache.get("a", lambda: cache.get("a", lambda: 1))
+    # [/itself]
+
+
+def forgotten():
+    # [forgotten]
+    cache = ch3.Cache()
+
+    def compiled(ir: str, opt_level: int) -> str:
+        return cache.get(ir, lambda: f"{ir} at -O{opt_level}")  # opt_level is not in the key
+
+    compiled("gemm", 3)
+    raise ValueError("asked for -O0, got " + compiled("gemm", 0))
+    # [/forgotten]
+
+
+def dangling():
+    # [dangling]
+    code = "import numpy as np, ch3; ch3._gemm_dangling(np.ones((2, 3), 'f4'), np.ones((3, 4), 'f4'))"
+    done = subprocess.run([sys.executable, "-c", code], env=chapters.environment() | SANITIZER)
+    # [/dangling]
+    raise ValueError(f"the process ended by {signal.Signals(-done.returncode).name}")
+
+
+CASES = {case.__name__: case for case in (failed, itself, forgotten, dangling)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(chapters.show_error(CASES, __doc__, errors=(RuntimeError,)))
