@@ -7,7 +7,7 @@
 #include "ch2/Gemm.h"
 #include "ch2/Strided.h"
 
-#include <pybind11/functional.h>
+#include <optional>
 
 namespace py = pybind11;
 namespace ch2 {
@@ -105,8 +105,8 @@ call, once for all shapes.)");
   m.def("gemm_ciface", &gemmCiface, py::arg("A"), py::arg("B"),
         R"(gemm_ciface(A, B) -> C = A @ B
 
-The same machine code, called through _mlir_ciface_gemm with the addresses of
-three descriptors.)");
+The same function, called through _mlir_ciface_gemm with the addresses of three
+descriptors.)");
   m.def(
       "descriptor", &descriptor, py::arg("array"),
       R"(descriptor(array) -> {"allocated", "aligned", "offset", "sizes", "strides"}
