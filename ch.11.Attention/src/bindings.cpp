@@ -11,6 +11,7 @@
 #include "ch11/Reference.h"
 
 namespace py = pybind11;
+using namespace ch9;
 using namespace ch11;
 
 /// Checks like attention(), then computes at once.
@@ -38,8 +39,9 @@ static py::array reference(const py::object &q, const py::object &k,
 PYBIND11_MODULE(ch11_attention, m) {
   m.doc() = "Chapter 11: attention as an op, compiled once for each structure.";
   // Never destroyed: at the end of the process a thread may still be computing.
-  static Compiler &compiler = *new Compiler({registerDialects, buildPipeline});
-  bindTensor(m, compiler);
+  static Compiler &compiler =
+      *new Compiler({ch11::registerDialects, ch11::buildPipeline});
+  ch11::bindTensor(m, compiler);
 
   m.def(
       "attention",

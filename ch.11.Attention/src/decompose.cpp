@@ -56,7 +56,7 @@ Value joinHeads(ImplicitLocOpBuilder &b, Value perHead) {
 /// softmax makes 0 of it.
 Value maskFuture(ImplicitLocOpBuilder &b, Value scores, int64_t past) {
   int64_t rank = cast<RankedTensorType>(scores.getType()).getRank();
-  return ch11::elementwise(
+  return ch9::elementwise(
       b, scores,
       [rank, past](ImplicitLocOpBuilder &b, ValueRange score) -> Value {
         Value row = linalg::IndexOp::create(b, rank - 2);
@@ -67,7 +67,7 @@ Value maskFuture(ImplicitLocOpBuilder &b, Value scores, int64_t past) {
         Value column = linalg::IndexOp::create(b, rank - 1);
         Value seen =
             arith::CmpIOp::create(b, arith::CmpIPredicate::ule, column, row);
-        Value never = ch11::constant(b, -INFINITY);
+        Value never = ch9::constant(b, -INFINITY);
         return arith::SelectOp::create(b, seen, score[0], never);
       });
 }

@@ -48,78 +48,6 @@ using namespace mlir;
 using namespace transformer;
 
 //===----------------------------------------------------------------------===//
-// What the patterns are built from
-//===----------------------------------------------------------------------===//
-
-Value ch11::constant(ImplicitLocOpBuilder &b, double value) {
-  return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
-}
-
-Value ch11::emptyLike(ImplicitLocOpBuilder &b, Value like) {
-  return tensor::EmptyOp::create(
-      b, tensor::getMixedSizes(b, b.getLoc(), like),
-      cast<RankedTensorType>(like.getType()).getElementType());
-}
-
-Value ch11::filled(ImplicitLocOpBuilder &b, ArrayRef<OpFoldResult> sizes,
-                   double value) {
-  Value empty = tensor::EmptyOp::create(b, sizes, b.getF32Type());
-  return linalg::FillOp::create(b, constant(b, value), empty).getResult(0);
-}
-
-/// The map from `rank` loops to `count` of them, from `first` on.
-static AffineMap someAxes(ImplicitLocOpBuilder &b, int64_t rank, int64_t first,
-                          int64_t count) {
-  AffineMap all = b.getMultiDimIdentityMap(rank);
-  return AffineMap::get(rank, 0, all.getResults().slice(first, count),
-                        b.getContext());
-}
-
-// [elementwise]
-Value ch11::elementwise(ImplicitLocOpBuilder &b, ValueRange operands,
-                        const ElementFn &body, ArrayRef<unsigned> rowwise) {
-  auto type = cast<RankedTensorType>(operands[0].getType());
-  int64_t rank = type.getRank();
-  SmallVector<AffineMap> maps;
-  for (auto [i, operand] : llvm::enumerate(operands)) {
-    int64_t own = cast<RankedTensorType>(operand.getType()).getRank();
-    int64_t first = llvm::is_contained(rowwise, i) ? 0 : rank - own;
-    maps.push_back(someAxes(b, rank, first, own));
-  }
-  maps.push_back(b.getMultiDimIdentityMap(rank));
-  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
-  Value out = emptyLike(b, operands[0]);
-  auto generic = linalg::GenericOp::create(
-      b, TypeRange{type}, operands, out, maps, loops,
-      [&](OpBuilder &nested, Location loc, ValueRange elements) {
-        ImplicitLocOpBuilder inner(loc, nested);
-        linalg::YieldOp::create(inner, body(inner, elements.drop_back()));
-      });
-  return generic.getResult(0);
-}
-// [/elementwise]
-
-Value ch11::reduceRows(ImplicitLocOpBuilder &b, Value input, double init,
-                       const ElementFn &body) {
-  auto type = cast<RankedTensorType>(input.getType());
-  int64_t rank = type.getRank();
-  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), input);
-  sizes.pop_back();
-  Value start = filled(b, sizes, init);
-  SmallVector<AffineMap> maps = {someAxes(b, rank, 0, rank),
-                                 someAxes(b, rank, 0, rank - 1)};
-  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
-  loops.back() = utils::IteratorType::reduction;
-  auto generic = linalg::GenericOp::create(
-      b, TypeRange{start.getType()}, input, start, maps, loops,
-      [&](OpBuilder &nested, Location loc, ValueRange elements) {
-        ImplicitLocOpBuilder inner(loc, nested);
-        linalg::YieldOp::create(inner, body(inner, elements));
-      });
-  return generic.getResult(0);
-}
-
-//===----------------------------------------------------------------------===//
 // transformer -> linalg, one struct for each op
 //===----------------------------------------------------------------------===//
 
@@ -142,8 +70,8 @@ struct LowerBinary : OpConversionPattern<Op> {
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     rewriter.replaceOp(
-        op, ch11::elementwise(b, {operands.getLhs(), operands.getRhs()},
-                              binary<ScalarOp>));
+        op, ch9::elementwise(b, {operands.getLhs(), operands.getRhs()},
+                             binary<ScalarOp>));
     return success();
   }
 };
@@ -161,7 +89,7 @@ struct LowerScale : OpConversionPattern<ScaleOp> {
     auto times = [factor](ImplicitLocOpBuilder &b, ValueRange x) -> Value {
       return arith::MulFOp::create(b, x[0], factor);
     };
-    rewriter.replaceOp(op, ch11::elementwise(b, operands.getInput(), times));
+    rewriter.replaceOp(op, ch9::elementwise(b, operands.getInput(), times));
     return success();
   }
 };
@@ -178,7 +106,7 @@ struct LowerMatmul : OpConversionPattern<MatmulOp> {
     Value lhs = operands.getLhs(), rhs = operands.getRhs();
     SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), lhs);
     sizes.back() = tensor::getMixedSizes(b, b.getLoc(), rhs).back();
-    Value zero = ch11::filled(b, sizes, 0.0);
+    Value zero = ch9::filled(b, sizes, 0.0);
     Operation *product;
     if (sizes.size() == 2)
       product = linalg::MatmulOp::create(b, TypeRange{zero.getType()},
@@ -211,9 +139,7 @@ struct LowerTranspose : OpConversionPattern<TransposeOp> {
   }
 };
 
-// [softmax]
-/// transformer.softmax -> max, exp(x - max), sum, quotient: four passes over
-/// the row. Without the maximum exp(89) is already +inf and the result NaN.
+/// transformer.softmax -> ch.9's four linalg ops over the rows.
 struct LowerSoftmax : OpConversionPattern<SoftmaxOp> {
   using OpConversionPattern::OpConversionPattern;
 
@@ -221,23 +147,10 @@ struct LowerSoftmax : OpConversionPattern<SoftmaxOp> {
   matchAndRewrite(SoftmaxOp op, OpAdaptor operands,
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    Value x = operands.getInput();
-    Value max = ch11::reduceRows(b, x, -INFINITY, binary<arith::MaximumFOp>);
-    Value exp = ch11::elementwise(
-        b, {x, max},
-        [](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
-          Value below = arith::SubFOp::create(b, e[0], e[1]);
-          return math::ExpOp::create(b, below);
-        },
-        /*rowwise=*/1);
-    Value sum = ch11::reduceRows(b, exp, 0.0, binary<arith::AddFOp>);
-    rewriter.replaceOp(op,
-                       ch11::elementwise(b, {exp, sum}, binary<arith::DivFOp>,
-                                         /*rowwise=*/1));
+    rewriter.replaceOp(op, ch9::softmax(b, operands.getInput()));
     return success();
   }
 };
-// [/softmax]
 
 //===----------------------------------------------------------------------===//
 // Passes

@@ -15,6 +15,8 @@
 
 using llvm::ArrayRef;
 
+using namespace ch9;
+
 namespace ch11 {
 
 static Shape shapeOf(const Tensor &t) {

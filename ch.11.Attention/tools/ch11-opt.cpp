@@ -7,13 +7,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "ch11/Lowering.h"
-#include "ch11/Opt.h"
+#include "ch9/Opt.h"
 
 int main(int argc, char **argv) {
-  return ch11::runOpt(argc, argv,
-                      {"mlir-opt for the transformer dialect\n",
-                       ch11::registerDialects,
-                       {ch11::registerPasses},
-                       "ch11-pipeline",
-                       ch11::buildPipeline});
+  return ch9::runOpt(argc, argv,
+                     {"mlir-opt for the transformer dialect\n",
+                      ch11::registerDialects,
+                      {ch11::registerPasses},
+                      "ch11-pipeline",
+                      ch11::buildPipeline});
 }

@@ -12,8 +12,8 @@
 PYBIND11_MODULE(ch12_transformer, m) {
   m.doc() = "Chapter 12: a transformer, composed of ops.";
   // Never destroyed: at the end of the process a thread may still be computing.
-  static ch11::Compiler &compiler =
-      *new ch11::Compiler({ch12::registerDialects, ch12::buildPipeline});
+  static ch9::Compiler &compiler =
+      *new ch9::Compiler({ch12::registerDialects, ch12::buildPipeline});
   ch11::bindTensor(m, compiler);
   ch12::bindLayers(m);
 }

@@ -33,7 +33,7 @@ using namespace transformer;
 static Value
 meanOfRows(ImplicitLocOpBuilder &b, Value x,
            function_ref<Value(ImplicitLocOpBuilder &, Value)> term) {
-  Value sum = ch11::reduceRows(
+  Value sum = ch9::reduceRows(
       b, x, 0.0, [&](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
         return arith::AddFOp::create(b, e[1], term(b, e[0]));
       });
@@ -41,7 +41,7 @@ meanOfRows(ImplicitLocOpBuilder &b, Value x,
   Value width = arith::SIToFPOp::create(
       b, b.getF32Type(),
       arith::IndexCastOp::create(b, b.getI64Type(), columns));
-  return ch11::elementwise(
+  return ch9::elementwise(
       b, sum, [width](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
         return arith::DivFOp::create(b, e[0], width);
       });
@@ -56,7 +56,7 @@ static Value mean(ImplicitLocOpBuilder &b, Value x) {
 /// variance as mean(x^2) - mean^2 would need one pass less, and cancels: for a
 /// row around 1000 it keeps one correct digit.
 static Value center(ImplicitLocOpBuilder &b, Value x, Value mean) {
-  return ch11::elementwise(
+  return ch9::elementwise(
       b, {x, mean},
       [](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
         return arith::SubFOp::create(b, e[0], e[1]);
@@ -73,12 +73,12 @@ static Value variance(ImplicitLocOpBuilder &b, Value centered) {
 /// centered / sqrt(variance + epsilon) * gamma + beta
 static Value normalize(ImplicitLocOpBuilder &b, Value centered, Value variance,
                        Value gamma, Value beta, Value epsilon) {
-  Value deviation = ch11::elementwise(
+  Value deviation = ch9::elementwise(
       b, variance, [epsilon](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
         Value positive = arith::AddFOp::create(b, e[0], epsilon);
         return math::SqrtOp::create(b, positive);
       });
-  return ch11::elementwise(
+  return ch9::elementwise(
       b, {centered, deviation, gamma, beta},
       [](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
         Value unit = arith::DivFOp::create(b, e[0], e[1]);
@@ -158,16 +158,16 @@ struct LowerGelu : OpConversionPattern<GeluOp> {
     auto element = [](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
       Value x = e[0];
       // -2u = x (linear + cubic x^2)
-      Value linear = ch11::constant(b, -2.0 * std::sqrt(2.0 / M_PI));
-      Value cubic = ch11::constant(b, -2.0 * std::sqrt(2.0 / M_PI) * 0.044715);
+      Value linear = ch9::constant(b, -2.0 * std::sqrt(2.0 / M_PI));
+      Value cubic = ch9::constant(b, -2.0 * std::sqrt(2.0 / M_PI) * 0.044715);
       Value square = arith::MulFOp::create(b, x, x);
       Value slope = arith::AddFOp::create(
           b, linear, arith::MulFOp::create(b, cubic, square));
       Value exp = math::ExpOp::create(b, arith::MulFOp::create(b, x, slope));
-      Value one = ch11::constant(b, 1.0);
+      Value one = ch9::constant(b, 1.0);
       return arith::DivFOp::create(b, x, arith::AddFOp::create(b, one, exp));
     };
-    rewriter.replaceOp(op, ch11::elementwise(b, operands.getInput(), element));
+    rewriter.replaceOp(op, ch9::elementwise(b, operands.getInput(), element));
     return success();
   }
 };

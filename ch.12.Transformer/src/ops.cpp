@@ -17,6 +17,7 @@
 #include <cmath>
 #include <stdexcept>
 
+using namespace ch9;
 using namespace ch11;
 
 namespace ch12 {

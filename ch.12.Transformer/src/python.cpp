@@ -13,7 +13,7 @@
 #include <pybind11/stl.h>
 
 namespace py = pybind11;
-using ch11::toTensor;
+using ch9::toTensor;
 
 namespace ch12 {
 

@@ -5,14 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ch11/Opt.h"
 #include "ch12/Lowering.h"
+#include "ch9/Opt.h"
 
 int main(int argc, char **argv) {
-  return ch11::runOpt(argc, argv,
-                      {"mlir-opt with the ops of ch.11 and ch.12\n",
-                       ch12::registerDialects,
-                       {ch11::registerPasses, ch12::registerPasses},
-                       "ch12-pipeline",
-                       ch12::buildPipeline});
+  return ch9::runOpt(argc, argv,
+                     {"mlir-opt with the ops of ch.11 and ch.12\n",
+                      ch12::registerDialects,
+                      {ch11::registerPasses, ch12::registerPasses},
+                      "ch12-pipeline",
+                      ch12::buildPipeline});
 }

@@ -23,14 +23,14 @@
 
 namespace py = pybind11;
 using namespace ch13;
-using ch11::toTensor;
+using ch9::toTensor;
 
 // [to-ids]
 /// A copy: what embedding() checks is what the kernel will read, even if the
 /// caller's array changes in between.
 static Tensor toIds(const py::object &ids) {
   py::array array = ch1::checkArray(ids, "ids", "int32", {ch1::kAnySize});
-  return ch11::leaf(array.attr("copy")().cast<py::array>());
+  return ch9::leaf(array.attr("copy")().cast<py::array>());
 }
 // [/to-ids]
 
@@ -175,8 +175,8 @@ static void bindGpt(py::module_ &m) {
 PYBIND11_MODULE(ch13_gpt, m) {
   m.doc() = "Chapter 13: a GPT out of ops, and GPT-2 with pretrained weights.";
   // Never destroyed: at the end of the process a thread may still be computing.
-  static ch11::Compiler &compiler =
-      *new ch11::Compiler({registerDialects, buildPipeline});
+  static ch9::Compiler &compiler =
+      *new ch9::Compiler({registerDialects, buildPipeline});
   ch11::bindTensor(m, compiler);
   ch12::bindLayers(m);
   bindOps(m);

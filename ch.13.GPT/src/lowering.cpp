@@ -36,7 +36,7 @@ namespace {
 /// A linalg.generic of parallel loops that fills a tensor of `type` from
 /// `inputs`, which are read through `maps`.
 Value tabulate(ImplicitLocOpBuilder &b, Value empty, ValueRange inputs,
-               ArrayRef<AffineMap> maps, const ch11::ElementFn &body) {
+               ArrayRef<AffineMap> maps, const ch9::ElementFn &body) {
   auto type = cast<RankedTensorType>(empty.getType());
   SmallVector<AffineMap> allMaps(maps);
   allMaps.push_back(b.getMultiDimIdentityMap(type.getRank()));
@@ -122,8 +122,8 @@ struct LowerCausalMask : OpConversionPattern<CausalMaskOp> {
       Value column = linalg::IndexOp::create(b, 1);
       Value seen =
           arith::CmpIOp::create(b, arith::CmpIPredicate::ule, column, row);
-      Value zero = ch11::constant(b, 0.0);
-      Value never = ch11::constant(b, -INFINITY);
+      Value zero = ch9::constant(b, 0.0);
+      Value never = ch9::constant(b, -INFINITY);
       return arith::SelectOp::create(b, seen, zero, never);
     };
     // [/mask]
@@ -142,12 +142,12 @@ struct LowerMaskedSoftmax : OpConversionPattern<MaskedSoftmaxOp> {
                   ConversionPatternRewriter &rewriter) const override {
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     // With an axis of heads the mask lacks the first axis: it is the same for
-    // all of them, which is how ch11::elementwise reads it.
+    // all of them, which is how ch9::elementwise reads it.
     Value masked =
-        ch11::elementwise(b, {operands.getInput(), operands.getMask()},
-                          [](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
-                            return arith::AddFOp::create(b, e[0], e[1]);
-                          });
+        ch9::elementwise(b, {operands.getInput(), operands.getMask()},
+                         [](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
+                           return arith::AddFOp::create(b, e[0], e[1]);
+                         });
     rewriter.replaceOpWithNewOp<SoftmaxOp>(op, masked);
     return success();
   }
@@ -218,7 +218,7 @@ struct LowerRope : OpConversionPattern<RopeOp> {
     AffineMap all = b.getMultiDimIdentityMap(4); // (t, h, i, p)
     AffineMap tokenAndPair = all.getSubMap({0, 2});
     Value rotated =
-        tabulate(b, ch11::emptyLike(b, pairs), {pairs, cosines, sines},
+        tabulate(b, ch9::emptyLike(b, pairs), {pairs, cosines, sines},
                  {all, tokenAndPair, tokenAndPair},
                  [pairs](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
                    Value token = linalg::IndexOp::create(b, 0);

@@ -15,7 +15,7 @@
 #include <cmath>
 #include <stdexcept>
 
-using ch11::expectShape;
+using ch9::expectShape;
 using llvm::ArrayRef;
 
 namespace ch13 {
@@ -34,8 +34,8 @@ Tensor embedding(const Tensor &ids, const Tensor &table) {
           "ids: expected ids from 0 to " + number(rows - 1) +
           ", the rows of table, got " + number(values(t)) + " at position " +
           number(t));
-  return ch11::makeNode("transformer.embedding", {table, ids}, {},
-                        {ids.shape()[0], table.shape()[1]});
+  return ch9::makeNode("transformer.embedding", {table, ids}, {},
+                       {ids.shape()[0], table.shape()[1]});
 }
 // [/embedding]
 
@@ -49,15 +49,15 @@ Tensor columns(const Tensor &t, int64_t first, int64_t count) {
     throw std::invalid_argument("count: expected 1 to " +
                                 number(width - first) + ", got " +
                                 number(count));
-  return ch11::makeNode("transformer.columns", {t},
-                        {{"first", first}, {"count", count}},
-                        {t.shape()[0], count});
+  return ch9::makeNode("transformer.columns", {t},
+                       {{"first", first}, {"count", count}},
+                       {t.shape()[0], count});
 }
 
 Tensor causalMask(int64_t size) {
   if (size < 0)
     throw std::invalid_argument("T: expected at least 0, got " + number(size));
-  return ch11::makeNode("transformer.causal_mask", {}, {}, {size, size});
+  return ch9::makeNode("transformer.causal_mask", {}, {}, {size, size});
 }
 
 Tensor maskedSoftmax(const Tensor &x, const Tensor &mask) {
@@ -65,8 +65,8 @@ Tensor maskedSoftmax(const Tensor &x, const Tensor &mask) {
     throw std::invalid_argument("x: expected rank 2 or 3, got shape " +
                                 ch1::shapeText(x.shape()));
   expectShape(mask, "mask", x.shape().take_back(2));
-  return ch11::makeNode("transformer.masked_softmax", {x, mask}, {},
-                        ch11::Shape(x.shape().begin(), x.shape().end()));
+  return ch9::makeNode("transformer.masked_softmax", {x, mask}, {},
+                       ch9::Shape(x.shape().begin(), x.shape().end()));
 }
 
 Tensor rope(const Tensor &x, float base, int64_t numHeads, int64_t first) {
@@ -82,11 +82,11 @@ Tensor rope(const Tensor &x, float base, int64_t numHeads, int64_t first) {
   if (!std::isfinite(base) || base <= 0)
     throw std::invalid_argument("base: expected a positive number, got " +
                                 std::to_string(base));
-  ch11::Attributes attributes = {{"num_heads", numHeads}, {"base", base}};
+  ch9::Attributes attributes = {{"num_heads", numHeads}, {"base", base}};
   if (first)
     attributes.push_back({"first", first});
-  return ch11::makeNode("transformer.rope", {x}, attributes,
-                        ch11::Shape(x.shape().begin(), x.shape().end()));
+  return ch9::makeNode("transformer.rope", {x}, attributes,
+                       ch9::Shape(x.shape().begin(), x.shape().end()));
 }
 
 //===----------------------------------------------------------------------===//

@@ -5,12 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ch11/Opt.h"
 #include "ch12/Lowering.h"
 #include "ch13/Lowering.h"
+#include "ch9/Opt.h"
 
 int main(int argc, char **argv) {
-  return ch11::runOpt(
+  return ch9::runOpt(
       argc, argv,
       {"mlir-opt with the ops of ch.11 to ch.13\n",
        ch13::registerDialects,

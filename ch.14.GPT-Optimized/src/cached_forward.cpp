@@ -6,7 +6,6 @@
 // Keys and values go in and come out as arrays, and nothing is written in
 // place: each call copies the past, and each length is a structure of its own
 // that is compiled. The paged step of this chapter does neither.
-#include "ch11/Compiler.h"
 #include "ch11/Ops.h"
 #include "ch11/Python.h"
 #include "ch12/Python.h"
@@ -14,6 +13,8 @@
 #include "ch14/CachedForward.h"
 #include "ch14/Step.h"
 #include "ch14/StepOps.h"
+#include "ch3/Python.h"
+#include "ch9/Compiler.h"
 
 #include "mlir/Pass/Pass.h"
 
@@ -24,8 +25,8 @@ namespace ch14 {
 //===--- The expression ---------------------------------------------------===//
 
 static Tensor append(const Tensor &past, const Tensor &next) {
-  return ch11::makeNode("transformer.append", {past, next}, {},
-                        {past.shape()[0] + next.shape()[0], next.shape()[1]});
+  return ch9::makeNode("transformer.append", {past, next}, {},
+                       {past.shape()[0] + next.shape()[0], next.shape()[1]});
 }
 
 // [cached-attention]
@@ -93,7 +94,7 @@ static void buildTensorPipeline(mlir::OpPassManager &pm) {
 /// A copy, as in ch.13: what is checked is what the kernel reads.
 static Tensor toIds(const py::object &ids) {
   py::array array = ch1::checkArray(ids, "ids", "int32", {ch1::kAnySize});
-  return ch11::leaf(array.attr("copy")().cast<py::array>());
+  return ch9::leaf(array.attr("copy")().cast<py::array>());
 }
 
 /// 16 arrays a layer in the order of ch.13's gpt_block.
@@ -110,7 +111,7 @@ static std::vector<ch13::BlockWeights> toLayers(const py::sequence &weights) {
         "layer " + std::to_string(first / ch12::kArraysPerBlock) + ": ";
     std::vector<Tensor> w;
     for (size_t i = 0; i < ch12::kArraysPerBlock; ++i)
-      w.push_back(ch11::toTensor(flat[first + i], where + names[i]));
+      w.push_back(ch9::toTensor(flat[first + i], where + names[i]));
     layers.push_back({{w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]},
                       /*gamma1=*/w[12],
                       /*beta1=*/w[13],
@@ -138,8 +139,8 @@ static std::vector<Tensor> toPast(const py::object &past, const char *name,
   std::vector<Tensor> result;
   for (int64_t i = 0; i < layers; ++i) {
     std::string which = std::string(name) + "[" + std::to_string(i) + "]";
-    result.push_back(ch11::toTensor(py::object(past[py::int_(i)]), which));
-    ch11::expectShape(result.back(), which, {rows, width});
+    result.push_back(ch9::toTensor(py::object(past[py::int_(i)]), which));
+    ch9::expectShape(result.back(), which, {rows, width});
     rows = result.back().shape()[0]; // all layers have as many
   }
   return result;
@@ -156,17 +157,16 @@ static py::object namedTuple(py::module_ &m, const char *name,
 
 void bindCachedForward(py::module_ &m) {
   // Never destroyed: at the end of the process a thread may still be computing.
-  static ch11::Compiler &compiler =
-      *new ch11::Compiler({registerTensorDialects, buildTensorPipeline});
+  static ch9::Compiler &compiler =
+      *new ch9::Compiler({registerTensorDialects, buildTensorPipeline});
   py::object Result =
       namedTuple(m, "CachedForward", "hidden_states k_caches v_caches");
-  py::object Info = namedTuple(m, "CacheInfo", "hits misses compile_seconds");
 
   auto run = [Result](const Tensor &hidden, const Cache &cache) {
     llvm::SmallVector<Tensor> outputs = {hidden};
     llvm::append_range(outputs, cache.keys);
     llvm::append_range(outputs, cache.values);
-    std::vector<py::array> arrays = ch11::run(compiler, outputs);
+    std::vector<py::array> arrays = ch9::run(compiler, outputs);
     auto stack = [&](size_t first) {
       py::list parts;
       for (size_t i = 0; i < cache.keys.size(); ++i)
@@ -183,9 +183,9 @@ void bindCachedForward(py::module_ &m) {
             int64_t heads) {
         Cache cache;
         Tensor hidden = cachedForward(
-            toIds(ids), ch11::toTensor(table, "table"), toLayers(weights),
-            ch11::toTensor(gamma, "final_gamma"),
-            ch11::toTensor(beta, "final_beta"), heads, cache);
+            toIds(ids), ch9::toTensor(table, "table"), toLayers(weights),
+            ch9::toTensor(gamma, "final_gamma"),
+            ch9::toTensor(beta, "final_beta"), heads, cache);
         return run(hidden, cache);
       },
       py::arg("ids"), py::arg("table"), py::arg("weights"),
@@ -198,18 +198,17 @@ void bindCachedForward(py::module_ &m) {
       [run](O ids, O table, const py::sequence &weights, O gamma, O beta,
             O pastK, O pastV, int64_t heads) {
         std::vector<ch13::BlockWeights> layers = toLayers(weights);
-        Tensor embeddings = ch11::toTensor(table, "table");
-        ch11::expectShape(embeddings, "table", {ch1::kAnySize, ch1::kAnySize});
+        Tensor embeddings = ch9::toTensor(table, "table");
+        ch9::expectShape(embeddings, "table", {ch1::kAnySize, ch1::kAnySize});
         int64_t width = embeddings.shape()[1];
         Cache cache;
         cache.keys =
             toPast(pastK, "past_k", layers.size(), ch1::kAnySize, width);
         cache.values = toPast(pastV, "past_v", layers.size(),
                               cache.keys.front().shape()[0], width);
-        Tensor hidden =
-            cachedForward(toIds(ids), embeddings, layers,
-                          ch11::toTensor(gamma, "final_gamma"),
-                          ch11::toTensor(beta, "final_beta"), heads, cache);
+        Tensor hidden = cachedForward(
+            toIds(ids), embeddings, layers, ch9::toTensor(gamma, "final_gamma"),
+            ch9::toTensor(beta, "final_beta"), heads, cache);
         return run(hidden, cache);
       },
       py::arg("ids"), py::arg("table"), py::arg("weights"),
@@ -218,14 +217,8 @@ void bindCachedForward(py::module_ &m) {
       "The same for ids that stand after the P tokens of past_k and past_v\n"
       "[layers, P, D]: .hidden_states [T, D] of the new ids, .k_caches and\n"
       ".v_caches [layers, P + T, D]. The past is copied, never written to.");
-  m.def(
-      "cache_info",
-      [Info] {
-        ch11::CacheInfo info = compiler.info();
-        return Info(info.hits, info.misses, info.compileSeconds);
-      },
-      "How often gpt_forward_prefill and gpt_forward_decode met a structure "
-      "that was known (hits) or compiled (misses), and the seconds that took.");
+  // Of the two functions above.
+  ch3::bindCache(m, compiler);
 }
 
 } // namespace ch14

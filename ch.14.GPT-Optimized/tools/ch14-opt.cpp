@@ -4,12 +4,12 @@
 //   ch14-opt --ch14-pipeline       step.mlir     everything, to the llvm
 //   dialect
 #include "ch11/Lowering.h"
-#include "ch11/Opt.h"
 #include "ch14/Step.h"
 #include "ch14/StepOps.h"
+#include "ch9/Opt.h"
 
 int main(int argc, char **argv) {
-  return ch11::runOpt(
+  return ch9::runOpt(
       argc, argv,
       {"mlir-opt for the ops of an inference step\n",
        ch14::registerDialects,

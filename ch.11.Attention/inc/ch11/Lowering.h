@@ -12,13 +12,12 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "mlir/IR/BuiltinTypes.h"
+#include "ch9/Linalg.h"
+
 #include "mlir/IR/DialectRegistry.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Pass/PassManager.h"
 
-#include <functional>
 #include <memory>
 
 namespace ch11 {
@@ -58,31 +57,5 @@ void registerDialects(mlir::DialectRegistry &registry);
 
 void populateDecomposePatterns(mlir::RewritePatternSet &patterns);
 void populateToLinalgPatterns(mlir::RewritePatternSet &patterns);
-
-/// Makes the value of one element from the elements of the operands.
-using ElementFn = std::function<mlir::Value(mlir::ImplicitLocOpBuilder &,
-                                            mlir::ValueRange elements)>;
-
-/// A tensor of the shape of `like`, with nothing in it yet.
-mlir::Value emptyLike(mlir::ImplicitLocOpBuilder &b, mlir::Value like);
-/// A tensor of these sizes, every element `value`.
-mlir::Value filled(mlir::ImplicitLocOpBuilder &b,
-                   llvm::ArrayRef<mlir::OpFoldResult> sizes, double value);
-
-/// One linalg.generic over the elements of operands[0]. Another operand has its
-/// shape, or lacks its first axes (a vector laid over all rows), or lacks its
-/// last axis (`rowwise` then names it: one number for each row).
-mlir::Value elementwise(mlir::ImplicitLocOpBuilder &b,
-                        mlir::ValueRange operands, const ElementFn &body,
-                        llvm::ArrayRef<unsigned> rowwise = {});
-
-/// One linalg.generic that folds the last axis of `input` into one number for
-/// each row: acc = body(element, acc), from `init` on, in the order of the
-/// axis.
-mlir::Value reduceRows(mlir::ImplicitLocOpBuilder &b, mlir::Value input,
-                       double init, const ElementFn &body);
-
-/// An f32 constant.
-mlir::Value constant(mlir::ImplicitLocOpBuilder &b, double value);
 
 } // namespace ch11

@@ -6,9 +6,11 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "ch11/Graph.h"
+#include "ch9/Graph.h"
 
 namespace ch11 {
+
+using ch9::Tensor;
 
 /// b has a's shape, or is a vector as long as a's last axis: added to every
 /// row.

@@ -1,11 +1,11 @@
 //===- Ops.h - the layers of a transformer, as functions of expressions ---===//
 #pragma once
 
-#include "ch11/Graph.h"
+#include "ch9/Graph.h"
 
 namespace ch12 {
 
-using ch11::Tensor;
+using ch9::Tensor;
 
 //===--- Ops --------------------------------------------------------------===//
 

@@ -10,7 +10,7 @@
 
 namespace ch13 {
 
-using ch11::Tensor;
+using ch9::Tensor;
 
 /// ids [T] i32, a leaf; table [V, D] -> [T, D]. Every id is checked here, for
 /// the compiled code does not.

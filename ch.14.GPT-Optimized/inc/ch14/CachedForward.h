@@ -6,7 +6,7 @@
 
 namespace ch14 {
 
-using ch11::Tensor;
+using ch9::Tensor;
 
 /// The keys and values of the tokens so far, [P, D] for each layer.
 struct Cache {

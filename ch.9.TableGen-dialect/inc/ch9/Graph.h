@@ -22,7 +22,7 @@
 #include <variant>
 #include <vector>
 
-namespace ch11 {
+namespace ch9 {
 
 enum class Element { F32, I32 };
 using Shape = llvm::SmallVector<int64_t>;
@@ -98,4 +98,4 @@ struct Graph {
 mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext *context,
                                               const Graph &graph);
 
-} // namespace ch11
+} // namespace ch9

@@ -14,7 +14,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ch11/Graph.h"
+#include "ch9/Graph.h"
 
 #include "ch1/Diagnostics.h"
 #include "ch1/Pipeline.h"
@@ -29,7 +29,7 @@
 
 using namespace mlir;
 
-namespace ch11 {
+namespace ch9 {
 
 ArrayRef<int64_t> Tensor::shape() const { return node->shape; }
 
@@ -228,4 +228,4 @@ OwningOpRef<ModuleOp> buildModule(MLIRContext *context, const Graph &graph) {
 }
 // [/build-module]
 
-} // namespace ch11
+} // namespace ch9

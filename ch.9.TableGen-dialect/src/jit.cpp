@@ -3,23 +3,20 @@
 //   forward(y) --> Graph --> key --+-- known ----------------------> call
 //                                  +-- new: build, lower, compile -> call
 //
-// ch.1 compiled one function, once. Here the functions are as many as there are
-// structures, so the programs sit in a table that is bounded and locked.
+// ch.3's cache, with the graph's structure as the key.
 //
 //===----------------------------------------------------------------------===//
 
-#include "ch11/Compiler.h"
+#include "ch9/Compiler.h"
 
-#include "ch1/Diagnostics.h"
+#include "ch1/Recipe.h"
 
 #include "mlir/Pass/PassManager.h"
-
-#include <chrono>
 
 namespace py = pybind11;
 using namespace mlir;
 
-namespace ch11 {
+namespace ch9 {
 
 namespace {
 
@@ -29,14 +26,9 @@ struct Built {
   std::unique_ptr<MLIRContext> context;
   OwningOpRef<ModuleOp> module;
 
-  Built(const Language &language, const Graph &graph) {
-    DialectRegistry registry;
-    language.registerDialects(registry);
-    context = std::make_unique<MLIRContext>(registry,
-                                            MLIRContext::Threading::DISABLED);
-    context->loadAllAvailableDialects();
-    module = buildModule(context.get(), graph);
-  }
+  Built(const Language &language, const Graph &graph)
+      : context(ch1::makeContext(language.registerDialects)),
+        module(buildModule(context.get(), graph)) {}
 };
 
 struct Lowered : Built {
@@ -75,66 +67,13 @@ void Program::call(MutableArrayRef<ch1::Descriptor> descriptors) const {
 }
 // [/call]
 
-//===----------------------------------------------------------------------===//
-// The cache
-//===----------------------------------------------------------------------===//
-
-/// Finds or makes the place of a structure, and forgets the one that was asked
-/// for longest ago where there are too many.
-std::shared_ptr<Compiler::Slot> Compiler::slotOf(const std::string &key) {
-  std::lock_guard<std::mutex> guard(lock);
-  auto found = byKey.find(key);
-  if (found != byKey.end()) {
-    recent.splice(recent.begin(), recent, found->second); // now the most recent
-    return recent.front();
-  }
-  recent.push_front(std::make_shared<Slot>());
-  recent.front()->key = key;
-  byKey[key] = recent.begin();
-  if (recent.size() > capacity) {
-    byKey.erase(recent.back()->key);
-    recent.pop_back(); // a thread that calls it holds the program meanwhile
-  }
-  return recent.front();
-}
-
 // [get]
 std::shared_ptr<const Program> Compiler::get(const Graph &graph) {
-  std::shared_ptr<Slot> slot = slotOf(graph.key);
-  std::lock_guard<std::mutex> compiling(slot->lock);
-  if (slot->program) {
-    std::lock_guard<std::mutex> guard(lock);
-    ++counters.hits;
-    return slot->program;
-  }
-  auto start = std::chrono::steady_clock::now();
-  // Throws where compiling fails; the slot stays empty and the next call tries
-  // again.
-  slot->program =
-      std::make_shared<const Program>(*Lowered(language, graph).module);
-  std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
-  std::lock_guard<std::mutex> guard(lock);
-  ++counters.misses;
-  counters.compileSeconds += seconds.count();
-  return slot->program;
+  return programs.get(graph.key, [&] {
+    return std::make_shared<const Program>(*Lowered(language, graph).module);
+  });
 }
 // [/get]
-
-CacheInfo Compiler::info() const {
-  std::lock_guard<std::mutex> guard(lock);
-  CacheInfo info = counters;
-  info.size = recent.size();
-  info.capacity = capacity;
-  return info;
-}
-
-void Compiler::clear() {
-  std::lock_guard<std::mutex> guard(lock);
-  recent.clear();
-  byKey.clear();
-  counters = {};
-}
 
 //===----------------------------------------------------------------------===//
 // To read
@@ -188,4 +127,4 @@ py::array forward(Compiler &compiler, const Tensor &output) {
   return run(compiler, output).front();
 }
 
-} // namespace ch11
+} // namespace ch9

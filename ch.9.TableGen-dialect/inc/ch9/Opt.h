@@ -6,18 +6,18 @@
 
 #include <vector>
 
-namespace ch11 {
+namespace ch9 {
 
 /// A chapter's mlir-opt: upstream's dialects and passes, and these.
 struct OptTool {
   const char *title;
   void (*registerDialects)(mlir::DialectRegistry &);
   std::vector<void (*)()> registerPasses; // this chapter's and earlier ones'
-  const char *pipelineName;               // "ch11-pipeline"
+  const char *pipelineName;               // "ch9-pipeline"
   void (*buildPipeline)(mlir::OpPassManager &);
 };
 
 /// The main() of such a tool.
 int runOpt(int argc, char **argv, const OptTool &tool);
 
-} // namespace ch11
+} // namespace ch9

@@ -1,0 +1,27 @@
+//===- Python.h - the Python names around expressions ---------------------===//
+#pragma once
+
+#include "ch9/Compiler.h"
+
+namespace ch9 {
+
+/// `object` as a value: a Tensor, or a float32 array of rank 1 to 3. Throws
+/// TypeError or ValueError with the argument's name.
+Tensor toTensor(pybind11::handle object, const std::string &name);
+
+/// What the operators of Python make. They check shapes, and throw
+/// std::invalid_argument.
+struct Operators {
+  Tensor (*add)(const Tensor &a, const Tensor &b);
+  Tensor (*mul)(const Tensor &a, const Tensor &b);
+  Tensor (*matmul)(const Tensor &a, const Tensor &b);
+  Tensor (*scale)(const Tensor &t, float factor) = nullptr; // t * number
+};
+
+/// Adds to a chapter's module: Tensor, forward, cache_info, clear_cache, ir,
+/// stages, llvm_ir, assembly, CompileError. `compiler` must live as long as the
+/// process.
+void bindTensor(pybind11::module_ &m, Compiler &compiler,
+                const Operators &operators);
+
+} // namespace ch9
