@@ -62,12 +62,14 @@ def text(value: float) -> str:
 
 def main() -> None:
     seconds = {shape: measure(shape) for shape in SHAPES}
+    compile_seconds = medians({"compile": lambda: ch2.compiled(ch2.ir())}, 7)["compile"]
     print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}\n")
     print("| µs a call | " + " | ".join("x".join(map(str, shape)) for shape in SHAPES) + " |")
     print("|---|" + "---|" * len(SHAPES))
     for case in seconds[FIXED]:
         values = [seconds[shape].get(case) for shape in SHAPES]
         print(f"| {case} | " + " | ".join(text(1e6 * v) if v else "" for v in values) + " |")
+    print(f"\nBuild, lower, compile, once for all shapes: {1e3 * compile_seconds:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What goes wrong, and what is said then: `python3 broken.py columns | layout | allocation | arguments`."""
+"""What goes wrong, and what is said then: `python3 broken.py fixed | columns | layout | allocation | arguments`."""
 
 import pathlib
 import sys
@@ -8,10 +8,17 @@ import numpy as np
 
 import chapters  # finds the build tree
 
+import ch1_fixed_size as ch1
 import ch2_dynamic_size as ch2
 
 A = np.ones((8, 32), np.float32)
 B = np.ones((32, 16), np.float32)
+
+
+def fixed():
+    # [fixed]
+    ch1.gemm(np.ones((9, 32), np.float32), B)
+    # [/fixed]
 
 
 def columns():
@@ -39,7 +46,7 @@ def arguments():
     # [/arguments]
 
 
-CASES = {case.__name__: case for case in (columns, layout, allocation, arguments)}
+CASES = {case.__name__: case for case in (fixed, columns, layout, allocation, arguments)}
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ namespace ch2 {
 py::array describable(const py::array &array) {
   bool fits = array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   for (py::ssize_t i = 0; fits && i < array.ndim(); ++i)
-    fits = array.strides(i) >= 0 && array.strides(i) % array.itemsize() == 0;
+    fits = array.shape(i) < 2 || // no second one: no step is ever made
+           (array.strides(i) >= 0 && array.strides(i) % array.itemsize() == 0);
   return fits ? array : ch1::contiguous(array);
 }
 // [/describable]
@@ -58,6 +59,7 @@ Product::Product(py::handle a, py::handle b)
 
 } // namespace
 
+// clang-format off
 // [call]
 py::array gemm(py::handle a, py::handle b,
                const std::function<GemmFunction()> &compiled) {
@@ -68,15 +70,14 @@ py::array gemm(py::handle a, py::handle b,
   {
     py::gil_scoped_release release;
     GemmFunction function = compiled();
-    // clang-format off
     function(A.allocated, A.aligned, A.offset, A.sizes[0], A.sizes[1], A.strides[0], A.strides[1],
              B.allocated, B.aligned, B.offset, B.sizes[0], B.sizes[1], B.strides[0], B.strides[1],
              C.allocated, C.aligned, C.offset, C.sizes[0], C.sizes[1], C.strides[0], C.strides[1]);
-    // clang-format on
   }
   return arrays.C;
 }
 // [/call]
+// clang-format on
 
 // [call-descriptors]
 py::array gemmByDescriptors(py::handle a, py::handle b,

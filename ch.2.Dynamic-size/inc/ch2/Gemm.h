@@ -29,20 +29,20 @@ struct MatrixDescriptor {
 /// Describes a float32 matrix that describable() returned, without owning it.
 MatrixDescriptor describe(const pybind11::array &matrix);
 
+// clang-format off
 // [function-type]
 /// @gemm as compiled: each memref is expanded into its fields, 3 x 7 arguments.
 using GemmFunction = void (*)(
-    // clang-format off
     // allocated, aligned, offset, sizes,         strides
     float *, float *, int64_t,     int64_t, int64_t, int64_t, int64_t,  // A
     float *, float *, int64_t,     int64_t, int64_t, int64_t, int64_t,  // B
     float *, float *, int64_t,     int64_t, int64_t, int64_t, int64_t); // C
-// clang-format on
 
 /// @_mlir_ciface_gemm: the same function, given the addresses of descriptors.
 using GemmCInterface = void (*)(MatrixDescriptor *A, MatrixDescriptor *B,
                                 MatrixDescriptor *C);
 // [/function-type]
+// clang-format on
 
 /// A [M, K] x B [K, N] -> a new array [M, N], float32, any sizes and strides.
 /// Checks the arguments, then calls what `compiled()` returns with 21

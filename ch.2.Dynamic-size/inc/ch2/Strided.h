@@ -7,9 +7,10 @@
 namespace ch2 {
 
 /// The array itself where a descriptor with strides can describe it: aligned,
-/// each stride a multiple of the item size and not negative. So transposed,
-/// sliced and repeated (stride 0) arrays are not copied. Any other array (odd
-/// fields of records, misaligned buffers, reversed axes) is, into C order.
+/// each stride a multiple of the item size and not negative (that of an axis of
+/// fewer than two elements does not matter). So transposed, sliced and repeated
+/// (stride 0) arrays are not copied. Any other array (odd fields of records,
+/// misaligned buffers, reversed axes) is, into C order.
 ///
 /// Reversed axes are among them because LLVM 21 and 22 lower memref.load to
 /// `mul nuw index, stride`: "does not wrap as an unsigned number". A negative
