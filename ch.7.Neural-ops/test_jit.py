@@ -27,6 +27,7 @@ BUFFERS = ["one-shot-bufferize", "buffer-results-to-out-params"]
 LOOPS_TO_LLVM = [
     "optimize-allocation-liveness",
     "convert-linalg-to-loops",
+    "ch6-approximate-math",
     "convert-scf-to-cf",
 ]
 

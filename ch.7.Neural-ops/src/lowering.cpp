@@ -15,6 +15,7 @@
 #include "ch1/Compat.h"
 #include "ch1/Diagnostics.h"
 #include "ch4/Bufferize.h"
+#include "ch6/ApproximateMath.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -116,8 +117,10 @@ void buildLowering(PassManager &passes, bool fuse) {
   passes.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
 
-  // Loops, branches, llvm. (ch.1; math as in ch.6)
+  // Loops, branches, llvm. (ch.1; math as in ch.6: exp by a polynomial, what a
+  // reader's own IR has besides by LLVM or libm)
   passes.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  passes.addPass(ch6::createApproximateMathPass());
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createConvertMathToLibmPass());
