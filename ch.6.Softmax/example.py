@@ -1,4 +1,4 @@
-"""Scores become probabilities, by three exponentials, and by the formula that overflows."""
+"""Scores become probabilities: by three exponentials, and by the formula that overflows."""
 
 import pathlib
 import sys
@@ -12,8 +12,13 @@ import ch6_softmax as ch6
 
 if __name__ == "__main__":
     # [example]
-    scores = np.array([[1, 2, 3, 4], [81, 82, 83, 104]], np.float32)
+    def show(name, y):
+        print(f"{name:14}", *(f"{p:.4f}" for p in y))
+
+    scores = np.array([1, 2, 3, 4], np.float32)
     for lowering in ("polynomial", "llvm", "libm"):
-        print(f"{lowering:10}", ch6.softmax(scores, lowering=lowering).round(4).tolist())
-    print(f"{'naive':10}", ch6.naive_softmax(scores).round(4).tolist())
+        show(lowering, ch6.softmax(scores, lowering=lowering))
+    show("naive", ch6.naive_softmax(scores))
+    show("85 more", ch6.softmax(scores + 85))
+    show("naive, 85 more", ch6.naive_softmax(scores + 85))
     # [/example]

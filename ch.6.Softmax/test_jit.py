@@ -42,7 +42,7 @@ PASSES = {
     "llvm": ["convert-math-to-llvm", "convert-math-to-libm", *TAIL],
     "libm": ["convert-math-to-libm", "convert-math-to-llvm", *TAIL],
 }
-ULP = {"polynomial": 1.01, "llvm": 0.51, "libm": 0.51}  # of exp at x <= 0, which is all that softmax asks for
+ULP = {"polynomial": 1.05, "llvm": 0.51, "libm": 0.51}  # of exp at x <= 0, which is all that softmax asks for
 TINY = 2.0**-126  # the smallest normal float32
 
 
@@ -724,6 +724,61 @@ def test_compiling_again_and_again_leaves_little_memory():
         print(chapters.resident_kb() - before)
     """)
     assert int(growth_kb) < 1024  # one context that stayed would be more
+
+
+# --- what goes wrong, and the exercises ---------------------------------------------------------------------
+
+
+def run_script(*arguments):
+    return subprocess.run([sys.executable, *arguments], cwd=HERE, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "case, sentences",
+    [
+        ("lowering", ["ValueError: lowering: expected 'llvm', 'libm' or 'polynomial', got 'fast'"]),
+        ("rank", ["ValueError: x: expected shape (any,) or (any, any), got (2, 3, 4)"]),
+        (
+            "order",
+            ["Symbols not found: [ rsqrtf ]", "[1.     0.7071 0.5774]", "CompileError: no compiled function"],
+        ),
+        (
+            "carried",
+            ["CompileError: the IR could not be read", "'scf.for' op", "scf.yield", "has 0 operands"],
+        ),
+        ("late", ["CompileError: ", "for dialect for op: func.func", "func.func private @expf"]),
+    ],
+)
+def test_what_breaks_says_so(case, sentences):
+    done = run_script("broken.py", case)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for sentence in sentences:
+        assert sentence in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, status",
+    [
+        (["1"], 1),
+        (["2"], 1),
+        (["3"], 1),
+        (["1", "exercises/solutions/1_online.mlir"], 0),
+        (["2", "exercises/solutions/2_log_softmax.mlir"], 0),
+        (["3", "exercises/solutions/3_causal.mlir"], 0),
+        (["4"], 2),
+    ],
+)
+def test_exercises(arguments, status):
+    """The stubs are not solved yet, the solutions solve them."""
+    done = run_script("exercises/check.py", *arguments)
+    assert done.returncode == status, done.stdout + done.stderr
+
+
+def test_show_prints_the_lowering_and_the_kernel_asked_for():
+    done = run_script("show.py", "--lowering", "libm", "--kernel", "exp", "stages", "convert-math-to-libm")
+    assert "func.func @exp(" in done.stdout and "call @expf" in done.stdout
+    passes = run_script("show.py", "passes").stdout.split()
+    assert passes == PASSES["polynomial"]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ using namespace mlir;
 
 namespace {
 
-// [pass]
 struct ApproximateMathPass
     : PassWrapper<ApproximateMathPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ApproximateMathPass)
@@ -39,6 +38,7 @@ struct ApproximateMathPass
                     vector::VectorDialect>();
   }
 
+  // [run]
   void runOnOperation() final {
     RewritePatternSet patterns(&getContext());
     populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
@@ -47,10 +47,10 @@ struct ApproximateMathPass
     });
     walkAndApplyPatterns(getOperation(), std::move(patterns));
   }
+  // [/run]
 
   std::string flag;
 };
-// [/pass]
 
 } // namespace
 

@@ -21,7 +21,6 @@ namespace ch6 {
 
 namespace {
 
-// [recipe]
 ch1::Recipe recipe(const std::string &lowering, const std::string &kernel) {
   Lowering way = parseLowering(lowering);
   checkKernel(kernel);
@@ -31,7 +30,6 @@ ch1::Recipe recipe(const std::string &lowering, const std::string &kernel) {
           },
           [way](mlir::PassManager &passes) { buildLowering(passes, way); }};
 }
-// [/recipe]
 
 /// Takes the descriptors of X and Y.
 using KernelFunction = void (*)(void *X, void *Y);
@@ -62,7 +60,7 @@ std::shared_ptr<const Compiled> compiled(const std::string &lowering,
   });
 }
 
-// [call]
+// [rows]
 /// A vector as a matrix of one row: the same memory, the same stride.
 py::array asRows(const py::array &x) {
   if (x.ndim() == 2)
@@ -70,6 +68,7 @@ py::array asRows(const py::array &x) {
   return py::array(x.dtype(), {py::ssize_t(1), x.shape(0)},
                    {py::ssize_t(0), x.strides(0)}, x.data(), /*base=*/x);
 }
+// [/rows]
 
 py::array call(py::handle object, const std::string &lowering,
                const std::string &kernel, const Text &text = {}) {
@@ -88,7 +87,6 @@ py::array call(py::handle object, const std::string &lowering,
   }
   return std::move(y);
 }
-// [/call]
 
 /// softmax and its variants: the same but for the kernel.
 void bindKernel(py::module_ &m, const char *kernel, const std::string &what) {

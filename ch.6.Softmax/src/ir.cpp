@@ -59,7 +59,6 @@ Value constant(ImplicitLocOpBuilder &b, float value) {
 
 const float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-// [loops]
 /// for j = from, from + step, ... below to: body(j)
 template <typename Body>
 void forEach(ImplicitLocOpBuilder &b, Value from, Value to, Value step,
@@ -72,6 +71,7 @@ void forEach(ImplicitLocOpBuilder &b, Value from, Value to, Value step,
                      });
 }
 
+// [fold]
 /// The same with a value that each turn gets from the one before: `init` at
 /// first, then what body(j, carried) returned. The last one is the result.
 template <typename Body>
@@ -86,7 +86,7 @@ Value fold(ImplicitLocOpBuilder &b, Value from, Value to, Value step,
       });
   return loop.getResult(0);
 }
-// [/loops]
+// [/fold]
 
 /// What the body of a function starts from.
 struct Arrays {
@@ -95,7 +95,6 @@ struct Arrays {
 
 //===--- The four bodies --------------------------------------------------===//
 
-// [exp]
 /// y[i, j] = exp(x[i, j])
 void buildExp(ImplicitLocOpBuilder &b, const Arrays &a) {
   forEach(b, a.zero, a.rows, a.one, [&](ImplicitLocOpBuilder &b, Value i) {
@@ -106,9 +105,7 @@ void buildExp(ImplicitLocOpBuilder &b, const Arrays &a) {
     });
   });
 }
-// [/exp]
 
-// [normalize]
 /// y[i, j] = y[i, j] / sum, for one row i.
 void normalize(ImplicitLocOpBuilder &b, const Arrays &a, Value i, Value sum) {
   forEach(b, a.zero, a.n, a.one, [&](ImplicitLocOpBuilder &b, Value j) {
@@ -117,9 +114,7 @@ void normalize(ImplicitLocOpBuilder &b, const Arrays &a, Value i, Value sum) {
     memref::StoreOp::create(b, y, a.Y, ValueRange{i, j});
   });
 }
-// [/normalize]
 
-// [scalar]
 /// One element at a time. Without subtractMax this is the formula of the
 /// textbook, which overflows.
 void buildScalar(ImplicitLocOpBuilder &b, const Arrays &a, bool subtractMax) {
@@ -131,6 +126,7 @@ void buildScalar(ImplicitLocOpBuilder &b, const Arrays &a, bool subtractMax) {
                    Value x = memref::LoadOp::create(b, a.X, ValueRange{i, j});
                    return arith::MaximumFOp::create(b, before, x);
                  });
+    // [scalar]
     Value sum =
         fold(b, a.zero, a.n, a.one, constant(b, 0.0f),
              [&](ImplicitLocOpBuilder &b, Value j, Value before) -> Value {
@@ -141,12 +137,11 @@ void buildScalar(ImplicitLocOpBuilder &b, const Arrays &a, bool subtractMax) {
                memref::StoreOp::create(b, e, a.Y, ValueRange{i, j});
                return arith::AddFOp::create(b, before, e);
              });
+    // [/scalar]
     normalize(b, a, i, sum);
   });
 }
-// [/scalar]
 
-// [vector]
 /// Sixteen sums side by side: lane l adds the elements l, l + 16, l + 32, ...
 void buildVector(ImplicitLocOpBuilder &b, const Arrays &a) {
   auto lanes = VectorType::get(kLanes, b.getF32Type());
@@ -169,6 +164,7 @@ void buildVector(ImplicitLocOpBuilder &b, const Arrays &a) {
                return arith::MaximumFOp::create(b, before, x);
              });
 
+    // [sums]
     // y[i, j..j+16] = exp(y[i, j..j+16] - max), added to the sums. Where there
     // is a mask, a lane without its bit reads as -inf; exp makes 0 of it, and
     // the sum does not notice.
@@ -191,6 +187,7 @@ void buildVector(ImplicitLocOpBuilder &b, const Arrays &a) {
                return expAndSum(b, j, before, /*mask=*/{});
              });
     sums = expAndSum(b, full, sums, mask);
+    // [/sums]
 
     // Lane 0, then lane 1, ...: without fastmath<reassoc>, in this order.
     Value sum =
@@ -198,7 +195,6 @@ void buildVector(ImplicitLocOpBuilder &b, const Arrays &a) {
     normalize(b, a, i, sum);
   });
 }
-// [/vector]
 
 } // namespace
 

@@ -39,8 +39,8 @@ Lowering parseLowering(const std::string &text) {
       "lowering: expected 'llvm', 'libm' or 'polynomial', got '" + text + "'");
 }
 
-// [lowering]
 void buildLowering(PassManager &passes, Lowering lowering) {
+  // [math]
   if (lowering == Lowering::Polynomial)
     passes.addPass(createApproximateMathPass());
   // Both know exp, fma and floor. The first one gets them, the second one
@@ -50,6 +50,7 @@ void buildLowering(PassManager &passes, Lowering lowering) {
   passes.addPass(createConvertMathToLLVMPass());
   if (lowering != Lowering::Libm)
     passes.addPass(createConvertMathToLibmPass());
+  // [/math]
 
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertVectorToLLVMPass());
@@ -63,6 +64,5 @@ void buildLowering(PassManager &passes, Lowering lowering) {
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
-// [/lowering]
 
 } // namespace ch6

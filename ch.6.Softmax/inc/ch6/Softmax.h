@@ -11,14 +11,12 @@
 
 namespace ch6 {
 
-// [lowering-enum]
 /// How math.exp becomes something that a processor can do.
 enum class Lowering { LLVM, Libm, Polynomial };
 
 /// "llvm", "libm" or "polynomial". Throws std::invalid_argument, in Python a
 /// ValueError, for any other text.
 Lowering parseLowering(const std::string &text);
-// [/lowering-enum]
 
 /// Lanes of the vectors that softmax computes with and carries from turn to
 /// turn. The order of every sum follows from it and from nothing else.
