@@ -1,5 +1,6 @@
 """What chapter 4 must do. Run it by pytest, or as a script: `python3 test_jit.py`."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -49,9 +50,9 @@ TO_LLVM = [
     "cse",
 ]
 BUFFERIZATION = {
-    "naive": ["one-shot-bufferize", "canonicalize"],
-    "out_parameter": ["one-shot-bufferize", "buffer-results-to-out-params", "canonicalize"],
-    "destination": ["eliminate-empty-tensors", "one-shot-bufferize", "canonicalize"],
+    "naive": ["one-shot-bufferize", "cse", "canonicalize"],
+    "out_parameter": ["one-shot-bufferize", "buffer-results-to-out-params", "cse", "canonicalize"],
+    "destination": ["eliminate-empty-tensors", "one-shot-bufferize", "cse", "canonicalize"],
 }
 
 
@@ -170,13 +171,22 @@ def test_an_unknown_variant_is_a_sentence(name):
 
 
 @every_variant
-@pytest.mark.parametrize("M, N", [(2**31, 2**31), (2**28, 2**28)])
-def test_a_result_that_is_too_large_is_an_error(variant, M, N):
+def test_a_result_that_is_too_large_is_an_error(variant):
     """2^62 elements are 2^64 bytes, which is 0 in 64 bits: compiled code would allocate nothing and write."""
-    A = np.broadcast_to(np.float32(1), (M, 1))
-    B = np.broadcast_to(np.float32(1), (1, N))
-    with pytest.raises((MemoryError, ValueError)):
-        ch4.gemm(A, B, variant)
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":allocator_may_return_null=1"  # as malloc does
+    said = run_python(
+        f"""
+        import numpy as np, ch4
+        for n in 2**31, 2**28:
+            A = np.broadcast_to(np.float32(1), (n, 1))
+            try:
+                ch4.gemm(A, A.T, "{variant}")
+            except (MemoryError, ValueError):
+                print("refused")
+        """,
+        ASAN_OPTIONS=asan,
+    )
+    assert said.split() == ["refused", "refused"]
 
 
 # --- the IR: what each variant allocates, copies and frees -------------------------------------------------
@@ -319,7 +329,7 @@ OPTIONS = {
 
 @every_variant
 def test_mlir_opt_makes_the_same(variant):
-    passes = OPTIONS[variant] + ["--canonicalize", "--buffer-deallocation-pipeline"]
+    passes = OPTIONS[variant] + ["--cse", "--canonicalize", "--buffer-deallocation-pipeline"]
     command = [str(chapters.llvm_prefix() / "bin" / "mlir-opt"), *passes]
     done = subprocess.run(command, input=ch4.ir(variant), capture_output=True, text=True)
     assert done.stdout.strip() == memref_stage(variant).strip(), done.stderr
@@ -533,9 +543,9 @@ def test_compiling_again_and_again_leaves_little_memory():
                     ch4.stages(ir="func.func @gemm() { return }")
                 except ch4.CompileError:
                     pass
-        compiles(10)
+        compiles(5)
         before = chapters.resident_kb()
-        compiles(30)
+        compiles(15)
         print(chapters.resident_kb() - before)
     """)
     assert int(growth_kb) < 3072  # one context that stayed would be more

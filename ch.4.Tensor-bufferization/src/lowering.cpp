@@ -104,8 +104,9 @@ void buildBufferization(PassManager &passes, Variant variant, bool deallocate) {
     passes.addPass(bufferization::createOneShotBufferizePass(options));
     break;
   }
-  // Folds what has become trivial: a cast that nobody reads, a copy of a buffer
-  // to itself.
+  // What has become trivial goes: two equal slices are one, and a copy of a
+  // buffer to itself is none.
+  passes.addPass(createCSEPass());
   passes.addPass(createCanonicalizerPass());
   // Bufferization allocates and never frees.
   if (deallocate)
