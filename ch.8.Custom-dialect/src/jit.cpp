@@ -1,0 +1,108 @@
+// jit.cpp - from text to machine code, once for each text.
+//
+//   text -> read -> lower -> check the signatures and the names that are called
+//        -> ch.1's Jit -> an address and a prepared call for each function
+#include "ch8/Program.h"
+
+#include "ch1/Diagnostics.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include <dlfcn.h>
+#include <exception>
+#include <pthread.h>
+#include <stdexcept>
+
+using namespace mlir;
+
+namespace ch8 {
+
+// [large-stack]
+void onLargeStack(const std::function<void()> &task) {
+  struct Work {
+    const std::function<void()> &task;
+    std::exception_ptr error;
+  } work{task, nullptr};
+  auto run = [](void *argument) -> void * {
+    auto *work = static_cast<Work *>(argument);
+    try {
+      work->task();
+    } catch (...) {
+      work->error = std::current_exception();
+    }
+    return nullptr;
+  };
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, size_t(256) << 20); // used as needed
+  pthread_t thread;
+  int failed = pthread_create(&thread, &attributes, run, &work);
+  pthread_attr_destroy(&attributes);
+  if (failed)
+    throw ch1::CompileError("no thread to compile in: out of memory?");
+  pthread_join(thread, nullptr);
+  if (work.error)
+    std::rethrow_exception(work.error);
+}
+// [/large-stack]
+
+// [unresolved]
+/// ORC reports a missing symbol on stderr, so names are looked up before. Those
+/// that are left here are the passes' own: malloc, tanhf.
+static void checkSymbols(ModuleOp module) {
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
+    std::string name = function.getName().str();
+    if (function.isExternal() && !function.getName().starts_with("llvm.") &&
+        !dlsym(RTLD_DEFAULT, name.c_str()))
+      throw ch1::CompileError("the compiled text calls '" + name +
+                              "', which nothing here defines");
+  }
+}
+// [/unresolved]
+
+Program::Program(const std::string &text) {
+  onLargeStack([&] {
+    Source source = read(text);
+    lower(source);
+    checkSymbols(*source.module);
+    for (auto &[name, entry] : source.functions)
+      if (entry.signature)
+        checkExpansion(*entry.signature,
+                       source.module->lookupSymbol(compiledName(name)));
+    jit = std::make_unique<ch1::Jit>(*source.module);
+    for (auto &[name, entry] : source.functions) {
+      Function &function = functions[name];
+      function.refusal = entry.refusal;
+      if (!entry.signature)
+        continue;
+      function.call = std::make_unique<Call>(std::move(*entry.signature));
+      function.address = jit->lookup(compiledName(name));
+    }
+  });
+}
+
+const Program::Function &Program::function(const std::string &name) const {
+  auto found = functions.find(name);
+  if (found == functions.end()) {
+    std::string names;
+    for (const auto &[defined, function] : functions)
+      names += (names.empty() ? "@" : ", @") + defined;
+    throw std::invalid_argument("function: the text defines no @" + name +
+                                ", it defines " +
+                                (names.empty() ? "nothing" : names));
+  }
+  if (!found->second.call)
+    throw ch1::CompileError(found->second.refusal);
+  return found->second;
+}
+
+ch3::Cache<Program> &cache() {
+  static auto &programs = *new ch3::Cache<Program>();
+  return programs;
+}
+
+std::shared_ptr<const Program> program(const std::string &text) {
+  return cache().get(text,
+                     [&] { return std::make_shared<const Program>(text); });
+}
+
+} // namespace ch8
