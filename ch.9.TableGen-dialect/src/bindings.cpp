@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ch9/Interop.h"
 #include "ch9/Lowering.h"
 #include "ch9/Ops.h"
 #include "ch9/Python.h"
@@ -17,6 +18,7 @@ PYBIND11_MODULE(ch9_tablegen_dialect, m) {
   // Never destroyed: at the end of the process a thread may still be computing.
   static Compiler &compiler = *new Compiler({registerDialects, buildPipeline});
   bindTensor(m, compiler, {add, mul, matmul});
+  bindInterop(m, {registerDialects, buildPipeline});
 
   m.def(
       "add",
