@@ -1118,5 +1118,30 @@ def test_broken(case, sentence):
     assert done.returncode == 0 and done.stdout.startswith(sentence), done.stdout + done.stderr
 
 
+def test_only_the_aligned_pointers_are_used():
+    """Sizes and strides of a static memref are in the code, so what a call passes for them is not read."""
+    done = python("convention.py", "used")
+    assert done.stdout == "26 arguments, 4 of them used: x.aligned w.aligned b.aligned y.aligned\n", (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, status",
+    [
+        (["1"], 1),
+        (["2"], 1),
+        (["3"], 1),
+        (["1", "exercises/solutions/1_softmax.mlir"], 0),
+        (["2", "exercises/solutions/2_sharing.py"], 0),
+        (["4"], 2),
+    ],
+)
+def test_exercises(arguments, status):
+    """The stubs are not solved yet, the solutions solve them."""
+    done = python("exercises/check.py", *arguments)
+    assert done.returncode == status, done.stdout + done.stderr
+
+
 if __name__ == "__main__":
     raise SystemExit(chapters.run_tests(__file__))
