@@ -1,10 +1,11 @@
-"""What goes wrong, and what is said then: `python3 broken.py failed | itself | forgotten | dangling`."""
+"""What goes wrong, and what is said then: `python3 broken.py race | failed | forgotten | itself | dangling`."""
 
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
@@ -16,6 +17,25 @@ import ch3_jit_caching as ch3
 A = np.ones((2, 3), np.float32)
 B = np.ones((3, 4), np.float32)
 SANITIZER = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0"}  # let a crash be a crash
+
+
+def race():
+    # [race]
+    values, compiles, both_looked = {}, [], threading.Barrier(2)
+
+    def get(key):
+        if key not in values:
+            both_looked.wait()  # the other thread is between the same two lines
+            compiles.append(key)
+            values[key] = "compiled"
+
+    threads = [threading.Thread(target=get, args=["gemm"]) for _ in range(2)]
+    # [/race]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    raise ValueError(f"gemm: expected 1 compile, got {len(compiles)}")
 
 
 def failed():
@@ -58,7 +78,7 @@ def dangling():
     raise ValueError(f"the process ended by {signal.Signals(-done.returncode).name}")
 
 
-CASES = {case.__name__: case for case in (failed, itself, forgotten, dangling)}
+CASES = {case.__name__: case for case in (race, failed, forgotten, itself, dangling)}
 
 
 if __name__ == "__main__":

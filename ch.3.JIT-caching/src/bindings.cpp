@@ -22,7 +22,7 @@ py::array call(py::handle a, py::handle b, const Request &request) {
   std::shared_ptr<const Program> held;
   return ch2::gemm(a, b, [&] {
     held = program(request);
-    return held->gemm;
+    return held->gemm();
   });
 }
 
@@ -50,7 +50,7 @@ py::array run(const std::string &ir, py::handle a, py::handle b, int optLevel) {
 /// WRONG, and here to be seen failing: the code is gone when this returns.
 ch2::GemmFunction danglingGemm() {
   Program program(*ch1::Lowered(recipe({})).module, {});
-  return program.gemm;
+  return program.gemm();
 }
 // [/dangling]
 

@@ -4,17 +4,23 @@
 //                            +-- new: recipe, lower, ch1::Jit ---> Program
 #include "ch3/Program.h"
 
+#include <atomic>
+
 using namespace mlir;
 
 namespace ch3 {
 
-std::atomic<int64_t> Program::live = 0;
+static std::atomic<int64_t> numLivePrograms = 0;
 
 Program::Program(ModuleOp lowered, const ch1::JitOptions &options)
     : jit(lowered, options),
-      gemm(reinterpret_cast<ch2::GemmFunction>(jit.lookup("gemm"))) {
-  ++live; // here, where nothing throws any more
+      function(reinterpret_cast<ch2::GemmFunction>(jit.lookup("gemm"))) {
+  ++numLivePrograms; // here, where nothing throws any more
 }
+
+Program::~Program() { --numLivePrograms; }
+
+int64_t Program::numLive() { return numLivePrograms; }
 
 // [key]
 std::string keyOf(const Request &request) {

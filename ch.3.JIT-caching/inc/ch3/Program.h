@@ -7,7 +7,6 @@
 #include "ch3/Cache.h"
 
 #include <array>
-#include <atomic>
 #include <optional>
 
 namespace ch3 {
@@ -18,17 +17,17 @@ namespace ch3 {
 class Program {
 public:
   Program(mlir::ModuleOp lowered, const ch1::JitOptions &options);
-  ~Program() { --live; }
+  ~Program();
+
+  /// To be called while this object lives.
+  ch2::GemmFunction gemm() const { return function; }
 
   /// How many there are: to see that none is forgotten in memory.
-  static int64_t numLive() { return live; }
+  static int64_t numLive();
 
 private:
-  static std::atomic<int64_t> live;
   ch1::Jit jit;
-
-public:
-  const ch2::GemmFunction gemm;
+  ch2::GemmFunction function;
 };
 // [/program]
 
