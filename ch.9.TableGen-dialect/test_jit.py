@@ -5,6 +5,7 @@ the MLIR project's bindings are test_python_dialect.py.
 """
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -360,6 +361,47 @@ def test_every_pass_is_known_to_the_tool():
 
 
 # --- the lesson -----------------------------------------------------------------------------------------
+
+
+BROKEN = {
+    "shape": "ValueError: w: expected shape (any, 8), got (8, 16)",
+    "parse": "error: expected ','",
+    "verifier": "'nn.linear' op expected as many columns in weight as in input, 8, got 16",
+    "pattern": "unregistered operation 'nn.gelu' found in dialect ('nn')",
+}
+
+
+@pytest.mark.parametrize("case, sentence", BROKEN.items())
+def test_what_breaks(case, sentence):
+    done = subprocess.run([sys.executable, "broken.py", case], cwd=HERE, capture_output=True, text=True)
+    assert done.returncode == 0 and sentence in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, status",
+    [(["1"], 1), (["2"], 1), (["3"], 1), (["3", "exercises/solutions/3_two_layers.py"], 0), (["4"], 2)],
+)
+def test_exercises(arguments, status):
+    """The stubs are not solved yet; what solves 1 and 2 is in the next test."""
+    done = subprocess.run(
+        [sys.executable, "exercises/check.py", *arguments], cwd=HERE, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("patch", sorted(HERE.glob("exercises/solutions/*.diff")), ids=lambda p: p.stem)
+def test_a_solution_still_fits_the_source(patch, tmp_path):
+    """Both were built and checked; here: that they still apply, by `patch -p1 < FILE` in the chapter's folder."""
+    for folder in ("src", "inc"):
+        shutil.copytree(HERE / folder, tmp_path / folder)
+    done = subprocess.run(
+        ["git", "apply", "--unsafe-paths", str(patch)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert any(
+        (tmp_path / f).read_text() != (HERE / f).read_text()
+        for f in ("src/canonicalize.cpp", "inc/ch9/NNOps.td")
+    )
 
 
 def test_names():
