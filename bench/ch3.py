@@ -20,6 +20,7 @@ from timing import medians, processor
 import chapters  # finds the build tree
 
 import ch1_fixed_size as ch1
+import ch2_dynamic_size as ch2
 import ch3_jit_caching as ch3
 
 NUM_PROCESSES = 7
@@ -112,7 +113,8 @@ def calling() -> None:
         medians(
             {
                 "`ch1.gemm`: a fixed shape, no cache": (lambda: ch1.gemm(A, B), 100),
-                "`gemm_fixed`: a fixed shape": (lambda: ch3.gemm_fixed(A, B), 100),
+                "`gemm_fixed`: a fixed shape, its sizes in the key": (lambda: ch3.gemm_fixed(A, B), 100),
+                "`ch2.gemm`: any shape, no cache": (lambda: ch2.gemm(A, B), 100),
                 "`gemm`: any shape": (lambda: ch3.gemm(A, B), 100),
                 f"`run(ir, …)`: any shape, a key of {len(ir)} bytes": (lambda: ch3.run(ir, A, B), 100),
                 "NumPy": (lambda: A @ B, 100),
@@ -130,7 +132,7 @@ def calling() -> None:
         compiled = ch3.cache_info().compile_seconds
         both = medians({"any": (lambda: ch3.gemm(A, B), 10), "fixed": (lambda: ch3.gemm_fixed(A, B), 10)}, 51)  # noqa: B023
         saved = both["any"] - both["fixed"]
-        after = f"{compiled / saved:,.0f}" if saved > 0.02 * both["any"] else "never"
+        after = f"{compiled / saved:,.0f}" if saved > 0.04 * both["any"] else "never"
         print(f"| {m}x{k} by {k}x{n} | {1e6 * both['any']:.2f} | {1e6 * both['fixed']:.2f} | {after} |")
 
 

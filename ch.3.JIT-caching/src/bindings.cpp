@@ -25,6 +25,7 @@ py::array call(py::handle a, py::handle b, const Request &request) {
     return held->gemm();
   });
 }
+// [/call]
 
 py::array gemm(py::handle a, py::handle b, int optLevel) {
   return call(a, b, {/*shape=*/{}, /*ir=*/{}, optLevel});
@@ -44,7 +45,6 @@ py::array gemmFixed(py::handle a, py::handle b, int optLevel) {
 py::array run(const std::string &ir, py::handle a, py::handle b, int optLevel) {
   return call(a, b, {/*shape=*/{}, ir, optLevel});
 }
-// [/call]
 
 // [dangling]
 /// WRONG, and here to be seen failing: the code is gone when this returns.

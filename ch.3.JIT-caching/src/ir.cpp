@@ -15,7 +15,6 @@ using namespace mlir;
 
 namespace ch3 {
 
-// [fixed]
 static FunctionType fixedType(MLIRContext *context, int64_t m, int64_t k,
                               int64_t n) {
   Builder b(context);
@@ -26,6 +25,7 @@ static FunctionType fixedType(MLIRContext *context, int64_t m, int64_t k,
                            /*results=*/{});
 }
 
+// [fixed]
 static OwningOpRef<ModuleOp> buildFixed(MLIRContext *context,
                                         FunctionType type) {
   OwningOpRef<ModuleOp> module = ch2::recipe().build(context);
