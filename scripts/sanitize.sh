@@ -2,7 +2,9 @@
 # Runs the chapters' tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer.
 #
 #   scripts/sanitize.sh                 every chapter
-#   scripts/sanitize.sh ch.16           one chapter (or several); anything that starts with - goes to pytest
+#   scripts/sanitize.sh ch.1 ch.2       these chapters; anything that starts with - goes to pytest
+#
+# For named chapters only they and those before them are built, because a chapter's tests may use those.
 #
 # What this sees: the C++ of this tree (building IR, passes, bindings, the page pool) and every heap block it makes.
 # What it does not: the kernels (the JIT's code is not instrumented), LLVM and PyTorch (packages, as they are), and
@@ -14,6 +16,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 folders=()
 options=()
+last=0 # the highest of the chapters that are named
 for argument in "$@"; do
   case $argument in
   -h | --help)
@@ -22,12 +25,28 @@ for argument in "$@"; do
     ;;
   ch.*)
     number=${argument#ch.}
-    folders+=("$root/ch.${number%%.*}."*/)
+    number=${number%%.*}
+    folders+=("$root/ch.$number."*/)
+    if [[ ! -d ${folders[-1]} ]]; then
+      echo "error: there is no chapter $argument here" >&2
+      exit 2
+    fi
+    last=$((number > last ? number : last))
     ;;
   *) options+=("$argument") ;;
   esac
 done
-((${#folders[@]})) || folders=("$root"/ch.*/)
+targets=()
+if ((last)); then
+  while read -r folder; do
+    number=${folder#ch.}
+    if ((${number%%.*} <= last)); then
+      targets+=(--target "$folder/all")
+    fi
+  done < <(sed -n 's/^add_subdirectory(\(ch\..*\))$/\1/p' "$root/CMakeLists.txt")
+else
+  folders=("$root"/ch.*/)
+fi
 
 "$root/scripts/setup.sh" test --no-build
 python=$root/.venv/bin/python
@@ -46,7 +65,7 @@ if [[ -z $runtime ]]; then
     "(Debian: apt-get install clang-22 libclang-rt-22-dev), remove $build and run this again." >&2
   exit 1
 fi
-cmake --build "$build" --parallel "${JOBS:-$(nproc)}"
+cmake --build "$build" --parallel "${JOBS:-$(nproc)}" "${targets[@]}"
 
 # libstdc++ comes along because the runtime looks for __cxa_throw when it starts, and Python has not loaded it yet.
 # The pipes of -s show a report at once; pytest would lose it with the process that it ends.
