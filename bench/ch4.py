@@ -5,7 +5,8 @@
 C is 1000 x 1000 and K grows: the result's memory is the same for each K, the arithmetic is not. Here candidates do
 not take turns call by call: what one frees, malloc would hand to the next, already mapped. Each runs in processes of
 its own, which take turns; figures are medians over all calls of all processes, one thread each. Page faults are those
-of one call: pages that the kernel had to clear and map because the process had none left.
+of one call: pages that the kernel had to clear and map because the process had none left. The second table is with a
+malloc that is told to keep what is freed (glibc's MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_).
 """
 
 import json
@@ -25,8 +26,15 @@ import chapters  # finds the build tree
 VARIANTS = ("naive", "out_parameter", "destination")
 CANDIDATES = (*VARIANTS, "NumPy", "copy of C")
 SIZE = 1000  # rows and columns of C
-DEPTHS = {1: 15, 4: 15, 16: 7, 64: 3}  # K: calls a process
+DEPTHS = {1: 15, 16: 5, 64: 3}  # K: calls a process
 PROCESSES = 3
+MALLOCS = {
+    "malloc as it is": {},
+    "malloc keeps what is freed": {
+        "MALLOC_TRIM_THRESHOLD_": "1000000000",
+        "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    },
+}
 
 
 def candidate(name: str, depth: int):
@@ -61,10 +69,11 @@ def samples(name: str) -> list[tuple[int, float, float]]:
     return found
 
 
-def measure() -> dict[str, dict[int, tuple[float, float]]]:
-    """{candidate: {K: (seconds, page faults)}}, medians."""
+def measure(malloc: dict[str, str]) -> dict[str, dict[int, tuple[float, float]]]:
+    """{candidate: {K: (seconds, page faults)}}, medians. malloc: environment variables."""
     found = {name: [] for name in CANDIDATES}
-    environment = chapters.environment() | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = chapters.environment() | threads | malloc
     for _ in range(PROCESSES):
         for name in CANDIDATES:
             command = [sys.executable, os.path.abspath(__file__), name]
@@ -80,16 +89,15 @@ def measure() -> dict[str, dict[int, tuple[float, float]]]:
 
 
 def main() -> None:
-    medians = measure()
-    print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}\n")
-    print("ms a call for C [1000, 1000] (page faults a call)\n")
-    print("| K |", " | ".join(CANDIDATES), "|")
-    print("|---" * (len(CANDIDATES) + 1) + "|")
-    for depth in DEPTHS:
-        cells = [
-            f"{1e3 * medians[name][depth][0]:.2f} ({medians[name][depth][1]:.0f})" for name in CANDIDATES
-        ]
-        print(f"| {depth} |", " | ".join(cells), "|")
+    print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}")
+    print("ms a call for C [1000, 1000] (page faults a call)")
+    for title, variables in MALLOCS.items():
+        medians = measure(variables)
+        print(f"\n{title}\n\n| K |", " | ".join(CANDIDATES), "|")
+        print("|---" * (len(CANDIDATES) + 1) + "|")
+        for depth in DEPTHS:
+            cells = [f"{1e3 * medians[n][depth][0]:.2f} ({medians[n][depth][1]:.0f})" for n in CANDIDATES]
+            print(f"| {depth} |", " | ".join(cells), "|")
 
 
 if __name__ == "__main__":

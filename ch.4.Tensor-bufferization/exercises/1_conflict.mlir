@@ -11,7 +11,7 @@
 //
 //   python3 exercises/check.py 1
 #same = affine_map<(i, j) -> (i, j)>
-func.func @gemm(%A: tensor<?x?xf32>, %B: tensor<?x?xf32>, %C: memref<?x?xf32, strided<[?, ?], offset: ?>>) {
+func.func @gemm(%A: tensor<?x?xf32>, %B: tensor<?x?xf32>, %C: memref<?x?xf32>) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %zero = arith.constant 0.0 : f32
@@ -39,7 +39,6 @@ func.func @gemm(%A: tensor<?x?xf32>, %B: tensor<?x?xf32>, %C: memref<?x?xf32, st
     linalg.yield %s : f32
   } -> tensor<?x?xf32>
 
-  bufferization.materialize_in_destination %S in restrict writable %C
-      : (tensor<?x?xf32>, memref<?x?xf32, strided<[?, ?], offset: ?>>) -> ()
+  bufferization.materialize_in_destination %S in restrict writable %C : (tensor<?x?xf32>, memref<?x?xf32>) -> ()
   return
 }

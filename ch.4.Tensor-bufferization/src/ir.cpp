@@ -27,9 +27,8 @@ FunctionType gemmType(MLIRContext *context, Variant variant) {
   auto tensor = RankedTensorType::get({any, any}, b.getF32Type());
   if (variant != Variant::Destination)
     return b.getFunctionType({tensor, tensor}, {tensor});
-  // A and B are values. C is a place: ch.2's memref with any strides.
-  auto layout = StridedLayoutAttr::get(context, any, {any, any});
-  auto memref = MemRefType::get({any, any}, b.getF32Type(), layout);
+  // A and B are values. C is a place, in C order: NumPy makes it for us.
+  auto memref = MemRefType::get({any, any}, b.getF32Type());
   return b.getFunctionType({tensor, tensor, memref}, {});
 }
 // [/gemm-type]

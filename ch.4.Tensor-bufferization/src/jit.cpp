@@ -71,14 +71,17 @@ struct Operands {
 } // namespace
 
 // [memory]
-/// Throws MemoryError where `count` float matrices of this shape cannot be had
-/// now. NumPy would say so; compiled code computes a size and believes it.
+/// Throws MemoryError where `count` float matrices of this shape are too much.
+/// NumPy would say so; compiled code computes a size and believes it.
 static void expectMemory(int64_t rows, int64_t columns, int64_t count) {
+  constexpr int64_t much = int64_t(1) << 30; // below, nothing is tried
   int64_t bytes;
   if (__builtin_mul_overflow(rows, columns, &bytes) ||
       __builtin_mul_overflow(bytes, 4 * count, &bytes))
     throw std::bad_alloc();
-  void *volatile trial = std::malloc(bytes + 1); // volatile: not optimized away
+  if (bytes < much)
+    return;
+  void *volatile trial = std::malloc(bytes); // volatile: not optimized away
   if (!trial)
     throw std::bad_alloc();
   std::free(trial);
