@@ -9,12 +9,13 @@ wrong template is an error here and not at the first call.
 import re
 import typing
 
-import ch8_custom_dialect as ch8
 from graph_builder import type_text
 
+import ch8_custom_dialect as ch8
+
 # [templates]
-# {out}, {a}, {b}: names of values. {type}, {a_type}, {b_type}: their types. {all}: the map of all loops; {b_map}: of
-# those that b has; {rows}: of all but the last. {loops}: as many "parallel" as there are.
+# {out}, {a}, {b}, {c}: names of values. {type}, {a_type}, …: their types. {all}: the map of all loops; {b_map}: of those
+# that b has; {rows}: of all but the last. {loops}: as many "parallel" as there are.
 INIT = """
   %{out}_init = tensor.empty() : {type}"""
 
@@ -179,7 +180,7 @@ class MLIRLowering:
             f"func.func @{name}({', '.join(arguments)}) -> {result} {{\n"
             f"{''.join(body)}  return %v{line.result} : {result}\n}}\n"
         )
-        ch8.ir(mlir_text)  # CompileError where a template is wrong
+        ch8.ir(mlir_text, trusted=True)  # CompileError where a template is wrong
         return mlir_text
 
     # [/lower-text]
@@ -222,22 +223,19 @@ class MLIRLowering:
     # [fill]
     def _fill(self, line: Line) -> str:
         rank = len(line.shape)
-        a, b = (*line.operands, line.operands[0])[:2]
-        a_shape, b_shape = (*line.operand_shapes, line.operand_shapes[0])[:2]
-        return self.ops[line.op].template.format(
-            out=f"v{line.result}",
-            a=f"v{a}",
-            b=f"v{b}",
-            type=type_text(line.shape),
-            a_type=type_text(a_shape),
-            b_type=type_text(b_shape),
-            row_type=type_text(line.shape[:-1]),
-            all=map_text(rank, range(rank)),
-            b_map=map_text(rank, range(max(rank - len(b_shape), 0), rank)),
-            rows=map_text(rank, range(rank - 1)),
-            loops=", ".join(['"parallel"'] * rank),
-            last=rank - 1,
-            batch="batch_" if rank == 3 else "",
-        )
+        fields = {
+            "out": f"v{line.result}",
+            "type": type_text(line.shape),
+            "row_type": type_text(line.shape[:-1]),
+            "all": map_text(rank, range(rank)),
+            "rows": map_text(rank, range(rank - 1)),
+            "loops": ", ".join(['"parallel"'] * rank),
+            "last": rank - 1,
+            "batch": "batch_" if rank == 3 else "",
+        }
+        for name, operand, shape in zip("abc", line.operands, line.operand_shapes):
+            fields |= {name: f"v{operand}", f"{name}_type": type_text(shape)}
+            fields[f"{name}_map"] = map_text(rank, range(max(rank - len(shape), 0), rank))
+        return self.ops[line.op].template.format_map(fields)
 
     # [/fill]

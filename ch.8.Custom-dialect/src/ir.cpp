@@ -7,9 +7,9 @@
 // First step of the chapter. What the other chapters build in C++ comes from
 // outside here, so each step says no in a sentence. A module that passes does
 // nothing that MLIR does not define, calls nothing outside of itself, and needs
-// no more of the compiler than the limits in Program.h. What it still can do is
+// no more of the compiler than the limits in Text.h. What it still can do is
 // read and write at any address, and never end: see GENERIC_BINDINGS.md.
-#include "ch8/Program.h"
+#include "ch8/Text.h"
 
 #include "ch1/Diagnostics.h"
 
@@ -236,8 +236,7 @@ LogicalResult Checker::checkAttributes(Operation *op) {
   if (isa<func::FuncOp>(op))
     op->removeAttr("llvm.emit_c_interface"); // of no use here
   for (NamedAttribute named : op->getDiscardableAttrs())
-    if (!isa_and_nonnull<bufferization::BufferizationDialect>(
-            named.getNameDialect()))
+    if (!named.getNameDialect())
       return op->emitError("attribute '")
              << named.getName().getValue()
              << "' is refused: the operation does not define it";

@@ -1,49 +1,19 @@
 // jit.cpp - from text to machine code, once for each text.
 //
-//   text -> read -> lower -> check the signatures and the names that are called
-//        -> ch.1's Jit -> an address and a prepared call for each function
+//   text -> [tried in a process of its own] -> read -> lower -> names that are
+//   called -> ch.1's Jit -> an address and a prepared call for each function
 #include "ch8/Program.h"
 
 #include "ch1/Diagnostics.h"
+#include "ch8/Text.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include <dlfcn.h>
-#include <exception>
-#include <pthread.h>
 #include <stdexcept>
 
 using namespace mlir;
 
 namespace ch8 {
-
-// [large-stack]
-void onLargeStack(const std::function<void()> &task) {
-  struct Work {
-    const std::function<void()> &task;
-    std::exception_ptr error;
-  } work{task, nullptr};
-  auto run = [](void *argument) -> void * {
-    auto *work = static_cast<Work *>(argument);
-    try {
-      work->task();
-    } catch (...) {
-      work->error = std::current_exception();
-    }
-    return nullptr;
-  };
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, size_t(256) << 20); // used as needed
-  pthread_t thread;
-  int failed = pthread_create(&thread, &attributes, run, &work);
-  pthread_attr_destroy(&attributes);
-  if (failed)
-    throw ch1::CompileError("no thread to compile in: out of memory?");
-  pthread_join(thread, nullptr);
-  if (work.error)
-    std::rethrow_exception(work.error);
-}
-// [/large-stack]
 
 // [unresolved]
 /// ORC reports a missing symbol on stderr, so names are looked up before. Those
@@ -64,10 +34,6 @@ Program::Program(const std::string &text) {
     Source source = read(text);
     lower(source);
     checkSymbols(*source.module);
-    for (auto &[name, entry] : source.functions)
-      if (entry.signature)
-        checkExpansion(*entry.signature,
-                       source.module->lookupSymbol(compiledName(name)));
     jit = std::make_unique<ch1::Jit>(*source.module);
     for (auto &[name, entry] : source.functions) {
       Function &function = functions[name];
@@ -100,9 +66,14 @@ ch3::Cache<Program> &cache() {
   return programs;
 }
 
-std::shared_ptr<const Program> program(const std::string &text) {
-  return cache().get(text,
-                     [&] { return std::make_shared<const Program>(text); });
+// [program]
+std::shared_ptr<const Program> program(const std::string &text, bool trusted) {
+  return cache().get(text, [&] {
+    if (!trusted)
+      tryInOwnProcess(text, Trial::Compile);
+    return std::make_shared<const Program>(text);
+  });
 }
+// [/program]
 
 } // namespace ch8

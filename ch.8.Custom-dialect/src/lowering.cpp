@@ -7,7 +7,7 @@
 // order of the chapters before: a pass that finds nothing to do does nothing.
 // Only what concerns tensors is left out where there are none, because the text
 // frees itself then what it allocates.
-#include "ch8/Program.h"
+#include "ch8/Text.h"
 
 #include "ch1/Compat.h"
 #include "ch4/Bufferize.h"
@@ -204,6 +204,10 @@ void lower(Source &source, ch1::Stages *stages) {
   PassManager passes(source.context.get());
   buildLowering(passes, source.hasTensors);
   ch1::runPipeline(passes, *source.module, stages);
+  for (auto &[name, entry] : source.functions)
+    if (entry.signature)
+      checkExpansion(*entry.signature,
+                     source.module->lookupSymbol(compiledName(name)));
   // A pass on functions was recorded after each of them.
   if (stages)
     for (size_t i = stages->size(); i-- > 1;)

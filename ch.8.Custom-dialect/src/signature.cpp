@@ -57,8 +57,8 @@ static std::string parameterOf(Type type, Parameter &parameter) {
   auto memref = dyn_cast<MemRefType>(type);
   auto element = memref ? scalarOf(memref.getElementType()) : std::nullopt;
   if (!element || element == Scalar::Index)
-    return "arrays are memrefs and tensors of f32, f64, i32 and i64, numbers "
-           "these types and index";
+    return "an argument is a memref or tensor of f32, f64, i32 or i64, or a "
+           "number of one of these types or index";
   if (memref.getRank() > kMaxRank)
     return "the rank is more than " + std::to_string(kMaxRank);
   int64_t offset;

@@ -148,23 +148,67 @@ func.func @f(%a: memref<6xf32>, %b: memref<6xf32>, %out: memref<6xf32>) {
 # [/corpus]
 
 WORDS = re.compile(r"[@%#^!]?[\w.]+|->|\S")
-NUMBERS = ["0", "1", "-1", "7", "64", "4097", "65536", "4294967296", "9223372036854775807", "18446744073709551616", "?"]
-TYPES = ["f32", "f64", "f16", "bf16", "i1", "i8", "i32", "i64", "i128", "index", "f80", "vector<4xf32>", "vector<[4]xf32>",
-         "tensor<4x8xf32>", "memref<*xf32>", "memref<4xf32, 3>", "none", "complex<f32>", "!llvm.ptr", "tuple<i32>"]  # fmt: skip
+NUMBERS = [
+    "0",
+    "1",
+    "-1",
+    "7",
+    "64",
+    "4097",
+    "65536",
+    "4294967296",
+    "9223372036854775807",
+    "18446744073709551616",
+    "?",
+]
+TYPES = [
+    "f32",
+    "f64",
+    "f16",
+    "bf16",
+    "i1",
+    "i8",
+    "i32",
+    "i64",
+    "i128",
+    "index",
+    "f80",
+    "vector<4xf32>",
+    "vector<[4]xf32>",
+    "tensor<4x8xf32>",
+    "memref<*xf32>",
+    "none",
+    "memref<4xf32,3>",
+    "complex<f32>",
+    "!llvm.ptr",
+    "tuple<i32>",
+]
 OPS = sorted(
     {word for text in TEXTS.values() for word in re.findall(r"\b[a-z]+\.[a-z_]+\b", text)}
-    | {"llvm.inline_asm", "cf.assert", "vector.print", "math.erf", "math.ipowi", "builtin.module", "scf.while", "func.call"}
+    | set(
+        [
+            "llvm.inline_asm",
+            "cf.assert",
+            "vector.print",
+            "math.erf",
+            "math.ipowi",
+            "builtin.module",
+            "scf.while",
+            "func.call",
+        ]
+    )
 )
+ALL = tuple(TEXTS.values())
 
 
 # [mutate]
-def mutated(source: random.Random, texts=tuple(TEXTS.values())) -> str:
+def mutated(source: random.Random, texts=ALL) -> str:
     """One of the texts after one to four accidents."""
     text = source.choice(texts)
     for _ in range(source.choice([1, 1, 2, 4])):
-        text = source.choice([_cut, _drop_line, _swap_lines, _copy_line, _splice, _word, _word, _word, _character])(
-            source, text, texts
-        )
+        text = source.choice(
+            [_cut, _drop_line, _swap_lines, _copy_line, _splice, _word, _word, _word, _character]
+        )(source, text, texts)
     return text
 
 
@@ -220,4 +264,8 @@ def _word(source, text, _):
 
 def _character(source, text, _):
     position = source.randrange(len(text) + 1)
-    return text[:position] + source.choice('(){}[]<>:,"%@#!^-=*\\\0\n é0') + text[position + source.randrange(2) :]
+    return (
+        text[:position]
+        + source.choice('(){}[]<>:,"%@#!^-=*\\\0\n é0')
+        + text[position + source.randrange(2) :]
+    )
