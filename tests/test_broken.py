@@ -1,5 +1,6 @@
 """Each program of tests/broken still fails with its message, its one line puts it right, and its README lists it."""
 
+import dataclasses
 import pathlib
 import re
 import subprocess
@@ -61,6 +62,27 @@ def test_the_fix_is_one_line(case):
 def test_it_is_small_and_says_what_is_wrong(case):
     assert len(case.broken.splitlines()) <= 35
     assert re.fullmatch(r"[A-Z].{20,}\.", case.title), case.title
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        (
+            "b.create<arith::ConstantOp>(loc, b.getF32FloatAttr(1.0f));",
+            "but it isn't known in this MLIRContext",
+        ),
+        ("LLVM::LLVMPointerType::get(&context);", "^$|storage uniquer isn't initialized"),
+    ],
+)
+def test_the_other_faces_of_a_dialect_that_is_not_loaded(line, said):
+    """What README.md says under `context` about the older spelling and about types: the process ends."""
+    case = CASES["context"]
+    made = "arith::ConstantOp::create(b, loc, b.getF32FloatAttr(1.0f));"
+    assert case.broken.count(made) == 1
+    text = '#include "mlir/Dialect/LLVMIR/LLVMTypes.h"\n' + case.broken.replace(made, line)
+    result = broken.run(dataclasses.replace(case, broken=text))
+    assert result.status < 0 or result.status > 128, f"{result.status}: {result.output}"  # ended by a signal
+    assert re.search(said, result.output), result.output
 
 
 # --- the README ---------------------------------------------------------------------------------------------
