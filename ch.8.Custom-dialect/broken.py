@@ -1,15 +1,20 @@
-"""What goes wrong, and what is said then: `python3 broken.py arrays | function | declared | result | crash | template`."""
+"""What goes wrong, and what is said then: `python3 broken.py CASE`.
+
+CASE: arrays, function, declared, result, crash, template.
+"""
 
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
-from example import SCALE_ROWS, network
 
 import chapters  # finds the build tree
 
 import ch8_custom_dialect as ch8
+from lowering import OPS, MLIRLowering
+
+example = chapters.run_script(pathlib.Path(__file__).resolve().parent / "example.py")
 
 x = np.ones((6, 4), np.float32)
 factors = np.ones(6)
@@ -17,13 +22,13 @@ factors = np.ones(6)
 
 def arrays():
     # [arrays]
-    ch8.execute(SCALE_ROWS, "scale_rows", [x, factors.astype(np.float32), 10], (6, 4))
+    ch8.execute(example.SCALE_ROWS, "scale_rows", [x, factors.astype(np.float32), 10], (6, 4))
     # [/arrays]
 
 
 def function():
     # [function]
-    ch8.execute(SCALE_ROWS, "scale_columns", [x, factors, 10], (6, 4))
+    ch8.execute(example.SCALE_ROWS, "scale_columns", [x, factors, 10], (6, 4))
     # [/function]
 
 
@@ -57,11 +62,9 @@ def crash():
 
 def template():
     # [template]
-    from lowering import OPS, MLIRLowering
-
     relu = OPS["nn.relu"]
     wrong = relu._replace(template=relu.template.replace("maximumf", "maxf"))
-    MLIRLowering(OPS | {"nn.relu": wrong}).lower_graph(*network())
+    MLIRLowering(OPS | {"nn.relu": wrong}).lower_graph(*example.network())
     # [/template]
 
 

@@ -5,20 +5,21 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
-from graph_builder import Graph
-from lowering import MLIRLowering
 
 import chapters  # noqa: F401  finds the build tree
 
 import ch8_custom_dialect as ch8
+from graph_builder import Graph
+from lowering import MLIRLowering
 
 # [text]
 SCALE_ROWS = """
+#all = affine_map<(i, j) -> (i, j)>
+#row = affine_map<(i, j) -> (i)>
 func.func @scale_rows(%x: memref<?x4xf32, strided<[?, ?], offset: ?>>, %factors: memref<?xf64>, %shift: i32,
                       %out: memref<?x4xf32>) {
   %s = arith.sitofp %shift : i32 to f32
-  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>],
-                  iterator_types = ["parallel", "parallel"]}
+  linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
       ins(%x, %factors : memref<?x4xf32, strided<[?, ?], offset: ?>>, memref<?xf64>) outs(%out : memref<?x4xf32>) {
   ^bb0(%e: f32, %f: f64, %old: f32):
     %narrow = arith.truncf %f : f64 to f32

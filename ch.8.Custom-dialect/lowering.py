@@ -9,13 +9,12 @@ wrong template is an error here and not at the first call.
 import re
 import typing
 
+import ch8_custom_dialect as ch8
 from graph_builder import type_text
 
-import ch8_custom_dialect as ch8
-
 # [templates]
-# {out}, {a}, {b}, {c}: names of values. {type}, {a_type}, …: their types. {all}: the map of all loops; {b_map}: of those
-# that b has; {rows}: of all but the last. {loops}: as many "parallel" as there are.
+# {out}, {a}, {b}, {c}: names of values. {type}, {a_type}, …: their types. {all}: the map of all loops; {b_map}: of
+# those that b has; {rows}: of all but the last. {loops}: as many "parallel" as there are.
 INIT = """
   %{out}_init = tensor.empty() : {type}"""
 

@@ -8,19 +8,20 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from example import SCALE_ROWS, network
 
 import chapters  # finds the build tree
 
 import ch8_custom_dialect as ch8
 
+example = chapters.run_script(pathlib.Path(__file__).resolve().parent / "example.py")
+
 
 def main() -> int:
-    text = SCALE_ROWS
+    text = example.SCALE_ROWS
     if sys.argv[-1].endswith(".mlir"):
         text = pathlib.Path(sys.argv.pop()).read_text()
     if sys.argv[1:2] == ["nn"]:
-        graph, value = network()
+        graph, value = example.network()
         print(graph.text(value), end="")
         return 0
     if sys.argv[1:2] == ["signature"]:
