@@ -18,6 +18,7 @@
 namespace ch7 {
 
 // [wrappers]
+// [spread]
 template <size_t> using Word = int64_t;
 
 template <size_t... I>
@@ -30,6 +31,7 @@ static void spread(void *function, const int64_t *words,
 template <size_t N> static void wrapper(void *function, const int64_t *words) {
   spread(function, words, std::make_index_sequence<N>());
 }
+// [/spread]
 
 using Wrapper = void (*)(void *function, const int64_t *words);
 

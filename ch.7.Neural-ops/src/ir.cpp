@@ -174,6 +174,7 @@ OwningOpRef<ModuleOp> buildModule(MLIRContext *context, const Node &value,
                         bufferization::BufferizationDialect::kWritableAttrName,
                         b.getBoolAttr(false));
   }
+  // [emit-nodes]
   for (const Node *node : inOrder(value)) {
     if (node->op == Op::Variable)
       continue;
@@ -182,6 +183,7 @@ OwningOpRef<ModuleOp> buildModule(MLIRContext *context, const Node &value,
       operands.push_back(values.lookup(operand));
     values[node] = emit(b, *node, operands);
   }
+  // [/emit-nodes]
   func::ReturnOp::create(b, values.lookup(&value));
 
   ch1::verifyOrThrow(*module);

@@ -82,11 +82,13 @@ Function::Function(const GraphValue &value, const std::string &name,
                                 " variables and the result; there "
                                 "are wrappers for up to " +
                                 std::to_string(kMaxWords));
+  // [key]
   ch1::Recipe recipe = ch7::recipe(*value.node, name, fuse);
   std::string text = ir ? *ir : ch1::print(*ch1::Built(recipe).module);
   // Besides the text: the type that it must have, and the passes.
   std::string key = signature() + (fuse ? " fused\n" : "\n") + text;
   code = cache().get(key, [&] { return compile(recipe, text); });
+  // [/key]
 }
 // [/get]
 
@@ -116,6 +118,7 @@ py::array Function::operator()(const py::sequence &arrays) const {
   if (arrays.size() != arguments.size())
     throw std::invalid_argument("arrays: expected " + argumentList() +
                                 ", got " + std::to_string(arrays.size()));
+  // [each-array]
   std::vector<py::array> inputs; // alive until the call is over
   SmallVector<int64_t, kMaxWords> words;
   for (auto [i, argument] : llvm::enumerate(arguments)) {
@@ -125,6 +128,7 @@ py::array Function::operator()(const py::sequence &arrays) const {
         ch1::checkArray(arrays[i], what, "float32", argument.shape)));
     append(words, inputs.back());
   }
+  // [/each-array]
   py::array_t<float> result(
       std::vector<py::ssize_t>(resultShape.begin(), resultShape.end()));
   append(words, result);

@@ -56,6 +56,7 @@ struct GeneralizeElementwisePass
     return "named linalg ops without a reduction become linalg.generic";
   }
   void runOnOperation() final {
+    // [elementwise]
     // Collected first: a walk must not meet what it replaces.
     SmallVector<linalg::LinalgOp> named;
     getOperation().walk([&](linalg::LinalgOp op) {
@@ -63,6 +64,7 @@ struct GeneralizeElementwisePass
       if (isElementwise && !isa<linalg::GenericOp, linalg::FillOp>(op))
         named.push_back(op);
     });
+    // [/elementwise]
     IRRewriter rewriter(&getContext());
     for (linalg::LinalgOp op : named) {
       rewriter.setInsertionPoint(op);
@@ -96,6 +98,7 @@ static std::unique_ptr<Pass> createOutParams() {
 
 // [lowering]
 void buildLowering(PassManager &passes, bool fuse) {
+  // [to-memory]
   // On tensors: a generic op takes over the body of its operand's generic op,
   // where nobody else uses that operand.
   if (fuse) {
@@ -116,6 +119,7 @@ void buildLowering(PassManager &passes, bool fuse) {
   // A buffer lives until its last use, and not until the function's end.
   passes.addNestedPass<func::FuncOp>(
       bufferization::createOptimizeAllocationLivenessPass());
+  // [/to-memory]
 
   // Loops, branches, llvm. (ch.1; math as in ch.6: exp by a polynomial, what a
   // reader's own IR has besides by LLVM or libm)
