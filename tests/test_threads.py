@@ -43,7 +43,7 @@ def test_every_chapter_has_calls():
 def test_a_few_seconds():
     summary = run("--seconds", "5")
     assert f"{len(chapters.source_folders())} chapters" in summary and "8 threads" in summary
-    assert_flat(summary, 24)  # some caches are still filling
+    assert_flat(summary, 40)  # some caches are still filling
 
 
 @pytest.mark.slow
