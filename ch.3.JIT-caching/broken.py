@@ -20,17 +20,18 @@ SANITIZER = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=
 
 
 def race():
-    # [race]
     values, compiles, both_looked = {}, [], threading.Barrier(2)
 
+    # [race]
     def get(key):
         if key not in values:
             both_looked.wait()  # the other thread is between the same two lines
             compiles.append(key)
             values[key] = "compiled"
+        return values[key]
+        # [/race]
 
     threads = [threading.Thread(target=get, args=["gemm"]) for _ in range(2)]
-    # [/race]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -59,15 +60,15 @@ def itself():
 
 
 def forgotten():
-    # [forgotten]
     cache = ch3.Cache()
 
+    # [forgotten]
     def compiled(ir: str, opt_level: int) -> str:
         return cache.get(ir, lambda: f"{ir} at -O{opt_level}")  # opt_level is not in the key
+        # [/forgotten]
 
     compiled("gemm", 3)
     raise ValueError("asked for -O0, got " + compiled("gemm", 0))
-    # [/forgotten]
 
 
 def dangling():

@@ -10,7 +10,6 @@ import chapters  # noqa: F401  finds the build tree
 
 import ch3_jit_caching as ch3
 
-
 if __name__ == "__main__":
     # [example]
     rng = np.random.default_rng(0)
