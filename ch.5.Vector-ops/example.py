@@ -17,9 +17,7 @@ if __name__ == "__main__":
     B = rng.standard_normal(1003, dtype=np.float32)
     for saxpy in (ch5.saxpy, ch5.saxpy_linalg, ch5.saxpy_vector):
         C = saxpy(0.3, A, B)
-        print(
-            f"{saxpy.__name__:12}", C.shape, "equal to NumPy's, bit for bit:", np.array_equal(C, 0.3 * A + B)
-        )
+        print(f"{saxpy.__name__:12} as NumPy, bit for bit:", np.array_equal(C, 0.3 * A + B))
     ch5.saxpy_vector(0.3, A, B, out=B)  # B += 0.3 * A: nothing is allocated
-    print("in place:   ", B.shape, np.array_equal(B, C))
+    print("in place, the same:", np.array_equal(B, C))
     # [/example]

@@ -61,24 +61,24 @@ std::shared_ptr<const Compiled> compiled(const std::string &kernel,
   });
 }
 
-// [alpha]
-/// alpha as a float32. A number is what Python calls one (numbers.Real):
+// [number]
+/// `object` as a float32. A number is what Python calls one (numbers.Real):
 /// NumPy's scalars are, arrays and strings are not.
-float checkAlpha(py::handle alpha) {
+float checkNumber(py::handle object, const std::string &name) {
   static const py::object &real = // never destroyed: Python may be gone by then
       *new py::object(py::module_::import("numbers").attr("Real"));
-  if (!PyFloat_Check(alpha.ptr()) && !py::isinstance(alpha, real))
+  if (!PyFloat_Check(object.ptr()) && !py::isinstance(object, real))
     throw py::type_error(
-        "alpha: expected a number, got " +
-        py::type::of(alpha).attr("__name__").cast<std::string>());
-  double value = PyFloat_AsDouble(alpha.ptr());
+        name + ": expected a number, got " +
+        py::type::of(object).attr("__name__").cast<std::string>());
+  double value = PyFloat_AsDouble(object.ptr());
   if (value == -1.0 && PyErr_Occurred()) {
     PyErr_Clear();
-    throw py::value_error("alpha: expected a number that a float can hold");
+    throw py::value_error(name + ": expected a number that a float can hold");
   }
   return static_cast<float>(value);
 }
-// [/alpha]
+// [/number]
 
 // [out]
 /// Where the result goes: a new array, or the one that the caller gives.
@@ -114,7 +114,7 @@ struct Call {
   py::array A, B, C;
 
   Call(py::handle alpha, py::handle a, py::handle b, py::handle out)
-      : alpha(checkAlpha(alpha)),
+      : alpha(checkNumber(alpha, "alpha")),
         A(ch1::checkArray(a, "A", "float32", {ch1::kAnySize})),
         B(ch1::checkArray(b, "B", "float32", {A.shape(0)})),
         C(checkOut(out, A.shape(0))) {

@@ -95,13 +95,13 @@ void buildGeneric(ImplicitLocOpBuilder &b, const Arguments &args) {
 
 // [step]
 /// C[i..i+16] = alpha * A[i..i+16] + B[i..i+16]; where there is a mask, only in
-/// the places whose bit is set. `alphas` is alpha, 16 times.
+/// the places whose bit is set.
 void buildVectorStep(ImplicitLocOpBuilder &b, const Arguments &args,
-                     Value alphas, Value i, Value mask = {}) {
+                     Value alphas, Value padding, Value i, Value mask = {}) {
   auto type = cast<VectorType>(alphas.getType());
   auto map = AffineMapAttr::get(b.getMultiDimIdentityMap(1));
-  auto inBounds = b.getBoolArrayAttr({true}); // our promise: see below
-  Value padding = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f));
+  // Our promise: what is read and written, under the mask, is in the array.
+  auto inBounds = b.getBoolArrayAttr({true});
   Value x = vector::TransferReadOp::create(b, type, args.A, i, map, padding,
                                            mask, inBounds);
   Value y = vector::TransferReadOp::create(b, type, args.B, i, map, padding,
@@ -119,20 +119,21 @@ void buildVectors(ImplicitLocOpBuilder &b, const Arguments &args) {
   Value n = memref::DimOp::create(b, args.A, zero);
   Value rest = arith::RemUIOp::create(b, n, size);
   Value full = arith::SubIOp::create(b, n, rest); // a multiple of 16
-  Value alphas = vector::BroadcastOp::create(b, type, args.alpha);
+  Value alphas = vector::BroadcastOp::create(b, type, args.alpha); // 16 times
+  Value padding = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f));
 
   // Whole vectors: all of them lie inside the arrays.
   auto loop = scf::ForOp::create(b, zero, full, size);
   {
     OpBuilder::InsertionGuard guard(b); // back behind the loop at the end
     b.setInsertionPointToStart(loop.getBody());
-    buildVectorStep(b, args, alphas, loop.getInductionVar());
+    buildVectorStep(b, args, alphas, padding, loop.getInductionVar());
   }
 
   // The rest, 0 to 15 elements: bit k of the mask is set where k < rest.
   // Nothing is read or written where it is not.
   Value mask = vector::CreateMaskOp::create(b, type.clone(b.getI1Type()), rest);
-  buildVectorStep(b, args, alphas, full, mask);
+  buildVectorStep(b, args, alphas, padding, full, mask);
 }
 // [/vector]
 

@@ -23,10 +23,10 @@ using namespace mlir;
 
 namespace ch5 {
 
-// [lowering]
 void buildLowering(PassManager &passes) {
   passes.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   passes.addPass(createSCFToControlFlowPass());
+  // [vector]
   // Masks become comparisons, transfers become loads and stores of vectors. It
   // makes arith.cmpi, so it comes before the conversion of arith.
   passes.addPass(createConvertVectorToLLVMPass());
@@ -34,12 +34,12 @@ void buildLowering(PassManager &passes) {
   // the dimension is a field of the descriptor, and not a look-up in memory.
   passes.addPass(createFinalizeMemRefToLLVMConversionPass());
   passes.addPass(createArithToLLVMConversionPass());
+  // [/vector]
   passes.addPass(createConvertFuncToLLVMPass());
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
-// [/lowering]
 
 } // namespace ch5
