@@ -115,6 +115,14 @@ def test_any_shape_and_any_strides(data, lowering):
     assert_is_softmax(ch6.scalar_softmax(x, lowering=lowering), x, lowering, lanes=1)
 
 
+def test_memory_that_no_memref_describes():
+    """Fields of packed records: 5 bytes from one to the next, no multiple of a float's 4."""
+    records = np.zeros((3, 20), [("before", np.uint8), ("score", np.float32)])
+    records["score"] = scores(3, 20)
+    for x in (records["score"], records["score"].T, records["score"][1], records["score"][:, 2]):
+        assert_is_softmax(ch6.softmax(x), x)
+
+
 def bits(y):
     """The bytes of y, with one NaN for all (which of them comes out is not said)."""
     return np.where(np.isnan(y), np.float32(np.nan), y).tobytes()

@@ -11,6 +11,7 @@
 
 #include "ch11/Lowering.h"
 #include "ch11/Transformer.h"
+#include "ch6/ApproximateMath.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -32,11 +33,9 @@
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
@@ -228,31 +227,6 @@ struct MatmulLoopOrderPass
   }
 };
 
-// [approximate-math]
-/// LLVM knows no vector of exp; it would call libm for one element after the
-/// other. A polynomial is plain arithmetic, which it vectorizes.
-struct ApproximateMathPass
-    : PassWrapper<ApproximateMathPass, OperationPass<ModuleOp>> {
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ApproximateMathPass)
-  StringRef getArgument() const final { return "ch11-approximate-math"; }
-  StringRef getDescription() const final {
-    return "exp and tanh become polynomials";
-  }
-  void getDependentDialects(DialectRegistry &registry) const final {
-    registry.insert<arith::ArithDialect, math::MathDialect,
-                    vector::VectorDialect>();
-  }
-  void runOnOperation() final {
-    RewritePatternSet patterns(&getContext());
-    populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
-      return name == math::ExpOp::getOperationName() ||
-             name == math::TanhOp::getOperationName();
-    });
-    walkAndApplyPatterns(getOperation(), std::move(patterns));
-  }
-};
-// [/approximate-math]
-
 /// memref.copy of strided buffers would call into a runtime library; loops do
 /// not.
 struct CopyToLoops : OpRewritePattern<memref::CopyOp> {
@@ -305,7 +279,7 @@ std::unique_ptr<Pass> ch11::createMatmulLoopOrderPass() {
   return std::make_unique<MatmulLoopOrderPass>();
 }
 std::unique_ptr<Pass> ch11::createApproximateMathPass() {
-  return std::make_unique<ApproximateMathPass>();
+  return ch6::createApproximateMathPass("ch11-approximate-math");
 }
 std::unique_ptr<Pass> ch11::createCopiesToLoopsPass() {
   return std::make_unique<CopiesToLoopsPass>();

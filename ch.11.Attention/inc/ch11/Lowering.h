@@ -30,7 +30,7 @@ std::unique_ptr<mlir::Pass> createDecomposePass();
 std::unique_ptr<mlir::Pass> createToLinalgPass();
 /// ch11-matmul-loop-order: matrix products run in the order i, k, j.
 std::unique_ptr<mlir::Pass> createMatmulLoopOrderPass();
-/// ch11-approximate-math: exp and tanh become polynomials.
+/// ch11-approximate-math: exp and tanh become polynomials (ch.6's pass).
 std::unique_ptr<mlir::Pass> createApproximateMathPass();
 /// ch11-copies-to-loops: copies between strided buffers become loops.
 std::unique_ptr<mlir::Pass> createCopiesToLoopsPass();
