@@ -17,16 +17,21 @@
 
 namespace ch4 {
 
+/// Compiled code cannot be told that there is none: it would write to address
+/// 0.
+[[noreturn]] static void noMemory(uint64_t numBytes) {
+  std::fprintf(stderr, "ch4: no memory for %llu bytes\n",
+               static_cast<unsigned long long>(numBytes));
+  std::abort();
+}
+
 // [allocator]
 static std::atomic<int64_t> made, freed, bytes;
 
 static void *allocate(uint64_t numBytes) {
   void *memory = std::malloc(numBytes);
-  if (!memory) { // compiled code cannot be told: it would write to address 0
-    std::fprintf(stderr, "ch4: no memory for %llu bytes\n",
-                 static_cast<unsigned long long>(numBytes));
-    std::abort();
-  }
+  if (!memory)
+    noMemory(numBytes);
   ++made;
   bytes += static_cast<int64_t>(numBytes);
   return memory;
