@@ -7,6 +7,7 @@
 //
 // There is no bufferization: the step works on buffers from the start.
 #include "ch11/Lowering.h"
+#include "ch1/Recipe.h"
 #include "ch14/Kernels.h"
 #include "ch14/StepOps.h"
 
@@ -118,12 +119,7 @@ void buildPipeline(OpPassManager &pm, Tile tile) {
 // [/pipeline]
 
 std::unique_ptr<MLIRContext> makeContext() {
-  DialectRegistry registry;
-  registerDialects(registry);
-  auto context =
-      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
-  context->loadAllAvailableDialects();
-  return context;
+  return ch1::makeContext(registerDialects);
 }
 
 } // namespace ch14

@@ -9,6 +9,8 @@
 #include "ch9/Linalg.h"
 #include "ch9/NN.h"
 
+#include "ch4/Bufferize.h"
+
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/BufferizationToMemRef/BufferizationToMemRef.h"
@@ -187,6 +189,11 @@ void ch9::populateToLinalgPatterns(RewritePatternSet &patterns) {
 //===----------------------------------------------------------------------===//
 // The pipeline
 //===----------------------------------------------------------------------===//
+
+void ch9::registerDialects(DialectRegistry &registry) {
+  ch4::registerDialects(registry); // with how their ops get buffers
+  registry.insert<NNDialect>();
+}
 
 // [pipeline]
 void ch9::buildPipeline(OpPassManager &pm) {
