@@ -10,6 +10,7 @@
 #include "ch8/Text.h"
 
 #include "ch1/Compat.h"
+#include "ch1/Diagnostics.h"
 #include "ch4/Bufferize.h"
 #include "ch6/ApproximateMath.h"
 
@@ -34,6 +35,7 @@
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
@@ -196,6 +198,22 @@ void buildLowering(PassManager &passes, bool hasTensors) {
 }
 // [/lowering]
 
+// [translated]
+/// An op that no pass took would fail later as "unrealized_conversion_cast":
+/// name it here.
+static void checkTranslated(ModuleOp module) {
+  ch1::DiagnosticCollector diagnostics(module.getContext());
+  module.walk([](Operation *op) {
+    if (isa<LLVM::LLVMDialect, BuiltinDialect>(op->getDialect()))
+      return WalkResult::advance();
+    op->emitOpError("is not translated by any pass of this chapter");
+    return WalkResult::interrupt();
+  });
+  if (!diagnostics.text().empty())
+    diagnostics.raise("the text was not lowered");
+}
+// [/translated]
+
 void lower(Source &source, ch1::Stages *stages) {
   DialectRegistry registry;
   registerForPasses(registry);
@@ -204,6 +222,7 @@ void lower(Source &source, ch1::Stages *stages) {
   PassManager passes(source.context.get());
   buildLowering(passes, source.hasTensors);
   ch1::runPipeline(passes, *source.module, stages);
+  checkTranslated(*source.module);
   for (auto &[name, entry] : source.functions)
     if (entry.signature)
       checkExpansion(*entry.signature,
