@@ -65,9 +65,8 @@ std::shared_ptr<const Compiled> compiled(const std::string &kernel,
 /// `object` as a float32. A number is what Python calls one (numbers.Real):
 /// NumPy's scalars are, arrays and strings are not.
 float checkNumber(py::handle object, const std::string &name) {
-  static const py::object &real = // never destroyed: Python may be gone by then
-      *new py::object(py::module_::import("numbers").attr("Real"));
-  if (!PyFloat_Check(object.ptr()) && !py::isinstance(object, real))
+  if (!PyFloat_Check(object.ptr()) &&
+      !py::isinstance(object, py::module_::import("numbers").attr("Real")))
     throw py::type_error(
         name + ": expected a number, got " +
         py::type::of(object).attr("__name__").cast<std::string>());

@@ -1,3 +1,6 @@
+// Right, and short. But every turn now makes masks, and three of them: each transfer asks for the end
+// of its own array, and nobody said that the three are of one length. In the first-level cache that is
+// 120 ns for 1,023 floats in place of 47; from the second level on it is hidden behind the memory.
 func.func @saxpy(%alpha: f32, %A: memref<?xf32>, %B: memref<?xf32>, %C: memref<?xf32>) {
   %zero = arith.constant 0.0 : f32
   %c0 = arith.constant 0 : index

@@ -1,3 +1,6 @@
+// LLVM does not use that this loop has at most 15 turns. It makes of it what it made of the plain loop:
+// the question about overlaps, a vector loop, one for half vectors, one for single floats. With AVX-512
+// 31 floats take 8.6 ns in place of 3.7. Where a mask becomes jumps, this tail has fewer of them.
 func.func @saxpy(%alpha: f32, %A: memref<?xf32>, %B: memref<?xf32>, %C: memref<?xf32>) {
   %zero = arith.constant 0.0 : f32
   %c0 = arith.constant 0 : index
