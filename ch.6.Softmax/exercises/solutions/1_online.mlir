@@ -1,4 +1,6 @@
 // The maximum starts at the lowest finite number: from -inf on, a first -inf would make -inf - -inf, which is NaN.
+// It reads the row once less and computes three exponentials an element instead of one: about three times slower here,
+// where the row is in the cache. It pays where the scores are made on the way and need not be kept.
 func.func @softmax(%X: memref<?x?xf32, strided<[?, ?], offset: ?>>, %Y: memref<?x?xf32>) {
   %zero = arith.constant 0 : index
   %one = arith.constant 1 : index
