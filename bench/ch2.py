@@ -20,7 +20,7 @@ import chapters
 import ch1_fixed_size as ch1
 import ch2_dynamic_size as ch2
 
-SHAPES = {(8, 32, 16): (401, 100), (64, 64, 64): (101, 5), (256, 256, 256): (25, 1)}  # turns, calls a turn
+SHAPES = {(8, 32, 16): (401, 100), (64, 64, 64): (101, 5), (128, 128, 128): (101, 1)}  # turns, calls a turn
 FIXED = (8, 32, 16)  # ch.1's
 
 knowledge = chapters.run_script(chapters.ROOT / "ch.2.Dynamic-size" / "knowledge.py")
