@@ -173,17 +173,21 @@ void pushNumber(Words &words, const Parameter &parameter, py::handle object,
 }
 // [/push-number]
 
-py::sequence sequenceOf(py::handle object, const std::string &name,
-                        const char *what) {
+/// The items of a list or tuple, which nobody can change meanwhile.
+py::tuple tupleOf(py::handle object, const std::string &name,
+                  const char *what) {
   if (!py::isinstance<py::list>(object) && !py::isinstance<py::tuple>(object))
     throw py::type_error(name + ": expected a list or tuple of " + what +
                          ", got " + typeName(object));
-  return py::reinterpret_borrow<py::sequence>(object);
+  auto items = py::reinterpret_steal<py::tuple>(PySequence_Tuple(object.ptr()));
+  if (!items)
+    throw py::error_already_set();
+  return items;
 }
 
 SmallVector<int64_t> outputShape(py::handle object) {
   SmallVector<int64_t> shape;
-  for (py::handle item : sequenceOf(object, "out_shape", "sizes")) {
+  for (py::handle item : tupleOf(object, "out_shape", "sizes")) {
     if (!PyIndex_Check(item.ptr()))
       throw py::type_error("out_shape: expected integers, got " +
                            textOf(object));
@@ -269,7 +273,7 @@ Call::Call(Signature given) : signature(std::move(given)) {
 // [call]
 py::array Call::operator()(void *function, py::handle arguments,
                            py::handle outShape) const {
-  py::sequence given = sequenceOf(arguments, "arrays", "arrays and numbers");
+  py::tuple given = tupleOf(arguments, "arrays", "arrays and numbers");
   llvm::ArrayRef<Parameter> parameters = signature.parameters;
   if (given.size() != parameters.size() - 1)
     throw py::value_error("arrays: @" + signature.function + " takes " +
@@ -279,15 +283,15 @@ py::array Call::operator()(void *function, py::handle arguments,
   Words words;
   SmallVector<py::array, 8> alive;
   for (auto [i, parameter] : llvm::enumerate(parameters.drop_back())) {
+    py::handle argument = PyTuple_GET_ITEM(given.ptr(), i);
     std::string name = "arrays[" + std::to_string(i) + "]";
-    py::object argument = given[i];
     if (!parameter.isMemRef) {
       pushNumber(words, parameter, argument, name);
       continue;
     }
     py::array array = ch1::checkArray(
         argument, name, numpyName(parameter.scalar), expectedShape(parameter));
-    alive.push_back(pushArray(words, parameter, array, name));
+    alive.push_back(pushArray(words, parameter, std::move(array), name));
   }
   py::array output = makeOutput(parameters.back(), outShape);
   pushArray(words, parameters.back(), output, "out_shape");
