@@ -7,6 +7,7 @@ The candidates of a table take turns in one run; figures are medians of the turn
 
 import pathlib
 import re
+import resource
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -28,14 +29,30 @@ def functions(graph, value) -> dict:
     return {"a loop nest for each op": graph.compile(value, fuse=False), "fused": graph.compile(value)}
 
 
-def chain(rows: int, columns: int) -> dict[str, float]:
+def chain_cases(rows: int, columns: int) -> dict:
     """relu(x * a + b) * c + x"""
     arrays = [draw(rows, columns) for _ in range(4)]
     x, a, b, c = arrays
     cases = {name: lambda fn=fn: fn(*arrays) for name, fn in functions(*show.chain(rows, columns)).items()}
     cases["NumPy"] = lambda: np.maximum(x * a + b, 0) * c + x
     cases["copy of one array"] = copy_of(x.nbytes)
-    return medians(cases, 31 if x.nbytes < 2**23 else 11)
+    return cases
+
+
+def chain(rows: int, columns: int) -> dict[str, float]:
+    return medians(chain_cases(rows, columns), 31 if rows * columns < 2**21 else 11)
+
+
+def page_faults(rows: int, columns: int) -> dict[str, float]:
+    """How often a call of a chain meets memory that the system has yet to give it, 4 KiB each time."""
+    counts = {}
+    for name, call in chain_cases(rows, columns).items():
+        call()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            call()
+        counts[name] = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10
+    return counts
 
 
 def softmax(rows: int, columns: int) -> dict[str, float]:
@@ -130,9 +147,11 @@ def table(title: str, rows: dict[str, dict[str, float]], unit: str, factor: floa
 
 def main() -> None:
     print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}")
-    sizes = [(128, 128), (1024, 1024), (4096, 2048)]
+    sizes = [(128, 128), (512, 512), (1024, 1024), (4096, 2048)]
     rows = {f"{m}x{n}, {4 * m * n / 2**20:g} MB an array": chain(m, n) for m, n in sizes}
     table("relu(x * a + b) * c + x", rows, "ms", 1e3, 3)
+    faults = {f"{m}x{n}": page_faults(m, n) for m, n in sizes}
+    table("the same", faults, "page faults a call", 1, 0)
     table("softmax(x)", {"1024x1024": softmax(1024, 1024)}, "ms", 1e3, 2)
     table("relu(x @ w + b)", {f"{n}x{n}": layer(n) for n in (64, 256)}, "ms", 1e3, 3)
     table("softmax(x) @ w", {f"{n}x{n}": into_a_product(n) for n in (64, 256)}, "ms", 1e3, 2)
