@@ -33,11 +33,13 @@ func.func @saxpy(%alpha: f32, %A: memref<?xf32>, %B: memref<?xf32>, %C: memref<?
 
 
 def arrays(n: int, behind: int = 0) -> list[np.ndarray]:
-    """Three arrays of n floats, each beginning so many floats behind the begin of a cache line (64 bytes)."""
+    """Three arrays of n floats. Each begins so many floats behind the begin of a cache line (64 bytes), and far from
+    where the others begin in their pages: near each other there, short arrays are sometimes up to five times slower on
+    the processor that we measure on, and sometimes, at other addresses, not at all."""
     found = []
-    for seed in range(3):
-        memory = np.random.default_rng(seed).standard_normal(n + 32, dtype=np.float32)
-        first = -memory.ctypes.data % 64 // 4 + behind
+    for i in range(3):
+        memory = np.random.default_rng(i).standard_normal(n + 2048, dtype=np.float32)
+        first = -memory.ctypes.data % 4096 // 4 + 21 * 16 * i + behind
         found.append(memory[first : first + n])
     return found
 

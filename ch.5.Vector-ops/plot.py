@@ -53,16 +53,18 @@ def main(file: pathlib.Path) -> None:
         axes.plot(memory, [r[case] for r in results], **{"label": case, "markersize": 4, **style})
     for name, size in caches().items():
         axes.axvline(size, color="0.8", zorder=0)
-        axes.annotate(name, (size, 1), xycoords=("data", "axes fraction"), ha="right", va="top", color="0.4")
+        axes.annotate(
+            name, (size, 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color="0.4"
+        )
     axes.set_xscale("log", base=2)
     ticks = [2**10, 2**15, 2**20, 2**25]
     axes.set_xticks(ticks, ["1 KiB", "32 KiB", "1 MiB", "32 MiB"])
     axes.set_xlabel("memory of all arrays together")
     axes.set_ylabel("GB/s (12 bytes an element; copy: 8)")
     axes.set_ylim(bottom=0)
-    axes.set_title(f"saxpy, one thread, {bench.processor()}", fontsize=10)
+    axes.set_title(f"saxpy, one thread, {bench.processor()}", fontsize=10, pad=18)
     axes.legend(fontsize=8)
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=100)
 
 
 if __name__ == "__main__":
