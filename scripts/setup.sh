@@ -133,6 +133,10 @@ install_system_packages() {
     fi
     mapfile -t missing < <(missing_of_llvm "${version:-22}" | sed '/^$/d')
   fi
+  # Chapter 8's. With Debian's LLVM they come anyway; with one of one's own they may be missing.
+  if can_install && ! compgen -G '/usr/include/ffi.h' >/dev/null && ! compgen -G '/usr/include/*/ffi.h' >/dev/null; then
+    missing+=(libffi-dev)
+  fi
   if [[ ! -x $python && -z $(find_python) ]]; then
     missing+=(python3 python3-venv python3-dev)
   fi
