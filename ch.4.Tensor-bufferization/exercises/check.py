@@ -58,7 +58,12 @@ def gemm_into(_file: None) -> None:
     readonly = np.empty((7, 6), np.float32)
     readonly.flags.writeable = False
     transposed = np.empty((6, 7), np.float32).T  # the type of C says C order; and a copy of C is not C
-    for wrong in ((A, B, np.empty((6, 7), np.float32)), (A, B, readonly), (A, B, transposed), (A, B, big[::2])):
+    for wrong in (
+        (A, B, np.empty((6, 7), np.float32)),
+        (A, B, readonly),
+        (A, B, transposed),
+        (A, B, big[::2]),
+    ):
         expect_refusal(*wrong)
     # `restrict` promises that C is no other tensor's memory: somebody has to keep that promise.
     for overlapping in (square, square.T, square[:]):
