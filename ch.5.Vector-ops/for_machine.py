@@ -32,11 +32,17 @@ def assembly(kernel: str, cpu: str) -> str:
         ["llc", *target, "--asm-verbose=false"],  # as assembly
     ):
         command = [chapters.llvm_prefix() / "bin" / tool, *options]
-        text = subprocess.run(command, input=text, check=True, stdout=subprocess.PIPE, text=True).stdout
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        if done.returncode or "not a recognized" in done.stderr:
+            raise ValueError(f"{tool}: {done.stderr.splitlines()[0]}")
+        text = done.stdout
     return re.search(r"^saxpy:\n(.*?)^\.Lfunc_end0", text, re.M | re.S)[1].rstrip()
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    print(assembly(*sys.argv[1:]))
+    try:
+        print(assembly(*sys.argv[1:]))
+    except ValueError as error:
+        sys.exit(str(error))

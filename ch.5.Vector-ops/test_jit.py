@@ -542,6 +542,21 @@ def test_what_a_mask_becomes(cpu, masked, num_masked):
     assert num_jumps < 10 if num_masked else num_jumps >= 3 * 16
 
 
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["vector", "nosuch"], "opt: 'nosuch' is not a recognized processor for this target"),
+        (["avx512", "znver4"], "kernel: expected 'scf', 'linalg' or 'vector', got 'avx512'"),
+        (["vector"], "Prints the assembly of a kernel"),
+    ],
+)
+def test_for_machine_refuses_in_a_sentence(arguments, sentence):
+    done = subprocess.run(
+        [sys.executable, "for_machine.py", *arguments], cwd=HERE, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and done.stderr.startswith(sentence), done.stdout + done.stderr
+
+
 # --- the reader's IR -----------------------------------------------------------------------------------------
 
 
