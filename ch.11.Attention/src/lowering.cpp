@@ -227,42 +227,6 @@ struct MatmulLoopOrderPass
   }
 };
 
-/// memref.copy of strided buffers would call into a runtime library; loops do
-/// not.
-struct CopyToLoops : OpRewritePattern<memref::CopyOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(memref::CopyOp op,
-                                PatternRewriter &rewriter) const override {
-    auto isDense = [](Value buffer) {
-      auto type = dyn_cast<MemRefType>(buffer.getType());
-      return type && type.getLayout().isIdentity();
-    };
-    if (isDense(op.getSource()) && isDense(op.getTarget()))
-      return rewriter.notifyMatchFailure(op, "a dense copy becomes memcpy");
-    rewriter.replaceOpWithNewOp<linalg::CopyOp>(op, op.getSource(),
-                                                op.getTarget());
-    return success();
-  }
-};
-
-struct CopiesToLoopsPass
-    : PassWrapper<CopiesToLoopsPass, OperationPass<ModuleOp>> {
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(CopiesToLoopsPass)
-  StringRef getArgument() const final { return "ch11-copies-to-loops"; }
-  StringRef getDescription() const final {
-    return "copies between strided buffers become linalg.copy";
-  }
-  void getDependentDialects(DialectRegistry &registry) const final {
-    registry.insert<linalg::LinalgDialect>();
-  }
-  void runOnOperation() final {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<CopyToLoops>(&getContext());
-    walkAndApplyPatterns(getOperation(), std::move(patterns));
-  }
-};
-
 } // namespace
 
 void ch11::populateToLinalgPatterns(RewritePatternSet &patterns) {
@@ -282,7 +246,7 @@ std::unique_ptr<Pass> ch11::createApproximateMathPass() {
   return ch6::createApproximateMathPass("ch11-approximate-math");
 }
 std::unique_ptr<Pass> ch11::createCopiesToLoopsPass() {
-  return std::make_unique<CopiesToLoopsPass>();
+  return ch9::createCopiesToLoopsPass("ch11-copies-to-loops");
 }
 
 void ch11::registerPasses() {

@@ -41,7 +41,8 @@ static bool isNumber(const py::object &object) {
   return py::isinstance<py::float_>(object) || py::isinstance<py::int_>(object);
 }
 
-static void bindTensorClass(py::module_ &m, Compiler &compiler,
+template <typename Choose>
+static void bindTensorClass(py::module_ &m, Choose compiler,
                             const Operators &operators) {
   py::class_<Tensor> cls(m, "Tensor", py::module_local(),
                          "A value that is not computed yet: an array, or the "
@@ -58,7 +59,7 @@ static void bindTensorClass(py::module_ &m, Compiler &compiler,
     return shape;
   });
   cls.def(
-      "numpy", [&compiler](const Tensor &t) { return forward(compiler, t); },
+      "numpy", [=](const Tensor &t) { return forward(compiler(), t); },
       "Computes the value: the same as forward(tensor).");
   cls.def("__repr__", [](const Tensor &t) {
     return "Tensor(shape=" + ch1::shapeText(t.shape()) +
@@ -95,58 +96,64 @@ static void bindTensorClass(py::module_ &m, Compiler &compiler,
           });
 }
 
-static void bindReading(py::module_ &m, Compiler &compiler) {
+/// Adds forward() and the functions that print. `choose(args…)` gives the
+/// compiler; `extra` describes args to Python.
+template <typename... Args, typename Choose, typename... Extra>
+static void bindCalls(py::module_ &m, Choose choose, const Extra &...extra) {
   m.def(
-      "ir",
-      [&compiler](const py::object &tensor) {
-        Tensor t = toTensor(tensor, "tensor");
-        Graph graph(t);
-        return withoutGil([&] { return compiler.ir(graph); });
+      "forward",
+      [=](const py::object &tensor, Args... args) {
+        return forward(choose(args...), toTensor(tensor, "tensor"));
       },
-      py::arg("tensor"), "The IR of the expression, as it is built.");
-  m.def(
+      py::arg("tensor"), extra...,
+      "Computes an expression: compiles its structure once, then calls it. "
+      "Returns a new array.");
+  auto read = [&m, &choose, &extra...](const char *name, auto function,
+                                       const char *doc) {
+    m.def(
+        name,
+        [=](const py::object &tensor, Args... args) {
+          Tensor t = toTensor(tensor, "tensor");
+          Graph graph(t);
+          Compiler &compiler = choose(args...);
+          return withoutGil([&] { return function(compiler, graph); });
+        },
+        py::arg("tensor"), extra..., doc);
+  };
+  using C = const Compiler &;
+  using G = const Graph &;
+  read(
+      "ir", [](C compiler, G graph) { return compiler.ir(graph); },
+      "The IR of the expression, as it is built.");
+  read(
       "stages",
-      [&compiler](const py::object &tensor) {
-        Tensor t = toTensor(tensor, "tensor");
-        Graph graph(t);
-        return withoutGil(
-            [&] { return ch1::stageList(compiler.stages(graph)); });
+      [](C compiler, G graph) {
+        return ch1::stageList(compiler.stages(graph));
       },
-      py::arg("tensor"),
       "[(pass name, IR after it)], the first being (\"input\", ir(tensor)).");
-  m.def(
-      "llvm_ir",
-      [&compiler](const py::object &tensor) {
-        Tensor t = toTensor(tensor, "tensor");
-        Graph graph(t);
-        return withoutGil([&] { return compiler.llvmIR(graph); });
-      },
-      py::arg("tensor"), "The optimized LLVM IR of the compiled function.");
-  m.def(
-      "assembly",
-      [&compiler](const py::object &tensor) {
-        Tensor t = toTensor(tensor, "tensor");
-        Graph graph(t);
-        return withoutGil([&] { return compiler.assembly(graph); });
-      },
-      py::arg("tensor"),
+  read(
+      "llvm_ir", [](C compiler, G graph) { return compiler.llvmIR(graph); },
+      "The optimized LLVM IR of the compiled function.");
+  read(
+      "assembly", [](C compiler, G graph) { return compiler.assembly(graph); },
       "The assembly of the compiled function on this machine.");
 }
 
 void bindTensor(py::module_ &m, Compiler &compiler,
                 const Operators &operators) {
   ch1::bindCompileError(m);
-  bindTensorClass(m, compiler, operators);
-  m.def(
-      "forward",
-      [&compiler](const py::object &tensor) {
-        return forward(compiler, toTensor(tensor, "tensor"));
-      },
-      py::arg("tensor"),
-      "Computes an expression: compiles its structure once, then calls it. "
-      "Returns a new array.");
+  bindTensorClass(
+      m, [&compiler]() -> Compiler & { return compiler; }, operators);
+  bindCalls(m, [&compiler]() -> Compiler & { return compiler; });
   ch3::bindCache(m, compiler);
-  bindReading(m, compiler);
+}
+
+void bindTensor(py::module_ &m, Chooser choose, const std::string &standard,
+                const Operators &operators) {
+  ch1::bindCompileError(m);
+  bindTensorClass(
+      m, [=]() -> Compiler & { return choose(standard); }, operators);
+  bindCalls<const std::string &>(m, choose, py::arg("pipeline") = standard);
 }
 
 } // namespace ch9

@@ -8,7 +8,10 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
+#include "mlir/Pass/Pass.h"
+
 #include <functional>
+#include <memory>
 
 namespace ch9 {
 
@@ -42,5 +45,10 @@ mlir::Value reduceRows(mlir::ImplicitLocOpBuilder &b, mlir::Value input,
 /// softmax of each row: its maximum, exp of the differences, their sum, the
 /// quotients. Without the maximum exp(89) is already +inf and the result NaN.
 mlir::Value softmax(mlir::ImplicitLocOpBuilder &b, mlir::Value input);
+
+/// Copies between strided buffers become linalg.copy (copies.cpp). `flag`, a
+/// literal, is the pass's name on a command line and in stages().
+std::unique_ptr<mlir::Pass>
+createCopiesToLoopsPass(llvm::StringRef flag = "ch9-copies-to-loops");
 
 } // namespace ch9

@@ -24,4 +24,17 @@ struct Operators {
 void bindTensor(pybind11::module_ &m, Compiler &compiler,
                 const Operators &operators);
 
+/// The compiler of a name. Throws std::invalid_argument for any other name.
+using Chooser = Compiler &(*)(const std::string &pipeline);
+
+/// The same for a chapter with several compilers, but without cache_info and
+/// clear_cache: forward and the functions that print take `pipeline`, which is
+/// `standard` where nothing is said.
+void bindTensor(pybind11::module_ &m, Chooser choose,
+                const std::string &standard, const Operators &operators);
+
+/// Adds the ops of nn to `m`: add, mul, matmul, transpose, relu, softmax,
+/// linear (nn_python.cpp).
+void bindOps(pybind11::module_ &m);
+
 } // namespace ch9

@@ -1,0 +1,65 @@
+// packed: the product reads panels of A and B that lie as it reads them (ch10-pack made them).
+//
+//   C[m, mi, n, ni] += A[m, k, mi] * B[n, k, ni]      mi below 8, ni below 32
+//
+// for m: for n: a tile of C in registers while k runs. What comes after the product element by element (the epilogue) is
+// computed on the tile before it is stored.
+module attributes {transform.with_named_sequence} {
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %packs = transform.structured.match attributes {ch10.pack} in %root : (!transform.any_op) -> !transform.any_op
+    transform.foreach %packs : !transform.any_op {
+    ^bb0(%pack: !transform.any_op):
+      %tile, %loops:2 = transform.structured.tile_using_for %pack tile_sizes [1, 16, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
+      transform.structured.vectorize %tile : !transform.any_op
+    }
+
+    // The epilogue is tiled, and the product is computed where a tile of it is needed, from zeros on.
+    %epilogues = transform.structured.match attributes {ch10.epilogue} in %root : (!transform.any_op) -> !transform.any_op
+    transform.foreach %epilogues : !transform.any_op {
+    ^bb0(%epilogue: !transform.any_op):
+      %product = transform.get_producer_of_operand %epilogue[0] : (!transform.any_op) -> !transform.any_op
+      %zeros = transform.get_producer_of_operand %product[2] : (!transform.any_op) -> !transform.any_op
+      %last, %m, %n = transform.structured.tile_using_for %epilogue tile_sizes [1, 0, 1, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
+      %tile, %around = transform.structured.fuse_into_containing_op %product into %n
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %zero, %inside = transform.structured.fuse_into_containing_op %zeros into %around
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %step, %k = transform.structured.tile_using_for %tile tile_sizes [0, 0, 4, 0, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+      transform.annotate %n "ch10.tile" : !transform.any_op
+    }
+
+    // Without the axes of size 1 they are plain products of [8, 4] and [4, 32]; vectors of what is in the tiles, and of
+    // nothing else.
+    %function = transform.structured.match ops{["func.func"]} in %root : (!transform.any_op) -> !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.linalg.fold_unit_extent_dims_via_slices
+    } : !transform.any_op
+    %tiles = transform.structured.match ops{["scf.for"]} attributes {ch10.tile} in %function : (!transform.any_op) -> !transform.any_op
+    %inside = transform.structured.match interface{LinalgOp} in %tiles : (!transform.any_op) -> !transform.any_op
+    transform.foreach %inside : !transform.any_op {
+    ^bb0(%op: !transform.any_op):
+      transform.structured.vectorize %op : !transform.any_op
+    }
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.cast_away_vector_leading_one_dim
+      transform.apply_patterns.tensor.fold_tensor_subset_ops_into_vector_transfers
+      transform.apply_patterns.canonicalization
+    } : !transform.any_op
+    %loops = transform.structured.match ops{["scf.for"]} in %function : (!transform.any_op) -> !transform.any_op
+    transform.loop.hoist_loop_invariant_subsets %loops : !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.reduction_to_contract
+      transform.apply_patterns.vector.transfer_permutation_patterns
+    } : !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.lower_contraction lowering_strategy = "outerproduct"
+    } : !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.lower_outerproduct
+    } : !transform.any_op
+    transform.yield
+  }
+}

@@ -1,0 +1,33 @@
+// vectorized: the same tiles as "registers", but C is loaded and stored at each step of k.
+//
+//   for i by 8, j by 32, k by 4:  C[i.., j..] += A[i.., k..] * B[k.., j..]
+module attributes {transform.with_named_sequence} {
+  transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    %products = transform.structured.match ops{["linalg.matmul"]} in %root : (!transform.any_op) -> !transform.any_op
+    transform.foreach %products : !transform.any_op {
+    ^bb0(%product: !transform.any_op):
+      %tile, %rows, %columns = transform.structured.tile_using_for %product tile_sizes [8, 32, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
+      %step, %sum = transform.structured.tile_using_for %tile tile_sizes [0, 0, 4]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+      transform.structured.vectorize %step : !transform.any_op
+    }
+    %function = transform.structured.match ops{["func.func"]} in %root : (!transform.any_op) -> !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.tensor.fold_tensor_subset_ops_into_vector_transfers
+      transform.apply_patterns.canonicalization
+    } : !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.reduction_to_contract
+      transform.apply_patterns.vector.transfer_permutation_patterns
+    } : !transform.any_op
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.lower_contraction lowering_strategy = "outerproduct"
+    } : !transform.any_op
+    // In a set of its own: together with the patterns above it does not end.
+    transform.apply_patterns to %function {
+      transform.apply_patterns.vector.lower_outerproduct
+    } : !transform.any_op
+    transform.yield
+  }
+}
