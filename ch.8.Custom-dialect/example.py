@@ -49,12 +49,8 @@ if __name__ == "__main__":
     x = rng.standard_normal((4, 6), dtype=np.float32).T  # [6, 4], and not in C order
     factors = np.arange(6.0)  # float64
     y = ch8.execute(SCALE_ROWS, "scale_rows", [x, factors, 10], (6, 4))
-    print(
-        y.shape,
-        y.dtype,
-        "equal:",
-        np.array_equal(y, x * factors.astype(np.float32)[:, None] + np.float32(10)),
-    )
+    expected = x * factors.astype(np.float32)[:, None] + np.float32(10)
+    print(y.shape, y.dtype, "equal:", np.array_equal(y, expected))
     # [/execute]
     # [nn]
     graph, value = network()

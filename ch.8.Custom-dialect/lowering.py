@@ -12,7 +12,6 @@ import typing
 import ch8_custom_dialect as ch8
 from graph_builder import type_text
 
-# [templates]
 # {out}, {a}, {b}, {c}: names of values. {type}, {a_type}, …: their types. {all}: the map of all loops; {b_map}: of
 # those that b has; {rows}: of all but the last. {loops}: as many "parallel" as there are.
 INIT = """
@@ -29,6 +28,7 @@ ELEMENTWISE = (
   }} -> {type}"""
 )
 
+# [matmul]
 MATMUL = (
     INIT
     + """
@@ -36,7 +36,7 @@ MATMUL = (
   %{out}_sum = linalg.fill ins(%{out}_zero : f32) outs(%{out}_init : {type}) -> {type}
   %{out} = linalg.{batch}matmul ins(%{a}, %{b} : {a_type}, {b_type}) outs(%{out}_sum : {type}) -> {type}"""
 )
-# [/templates]
+# [/matmul]
 
 RELU = (
     INIT

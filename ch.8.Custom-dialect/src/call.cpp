@@ -270,7 +270,6 @@ Call::Call(Signature given) : signature(std::move(given)) {
 }
 // [/prepare]
 
-// [call]
 py::array Call::operator()(void *function, py::handle arguments,
                            py::handle outShape) const {
   py::tuple given = tupleOf(arguments, "arrays", "arrays and numbers");
@@ -280,6 +279,7 @@ py::array Call::operator()(void *function, py::handle arguments,
                           std::to_string(parameters.size() - 1) +
                           " and the output, got " +
                           std::to_string(given.size()));
+  // [loop]
   Words words;
   SmallVector<py::array, 8> alive;
   for (auto [i, parameter] : llvm::enumerate(parameters.drop_back())) {
@@ -302,7 +302,7 @@ py::array Call::operator()(void *function, py::handle arguments,
              addresses.data());
   }
   return output;
+  // [/loop]
 }
-// [/call]
 
 } // namespace ch8
