@@ -22,13 +22,6 @@ import chapters  # finds the build tree
 
 import ch6_softmax as ch6
 
-try:
-    import torch
-except ModuleNotFoundError:
-    torch = None
-else:
-    torch.set_num_threads(1)
-
 LOWERINGS = ("polynomial", "llvm", "libm")
 KERNELS = ("exp", "naive_softmax", "scalar_softmax", "softmax")
 NUM_ELEMENTS = 64_000
@@ -68,9 +61,19 @@ def ours(x: np.ndarray) -> dict:
     }
 
 
+def pytorch():
+    """PyTorch on one thread, or None."""
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return None
+    torch.set_num_threads(1)
+    return torch
+
+
 def others(x: np.ndarray) -> dict:
     calls = {"NumPy, exp": lambda: np.exp(x), "NumPy, softmax": lambda: numpy_softmax(x)}
-    if torch:
+    if torch := pytorch():
         t = torch.from_numpy(x)
         calls |= {"PyTorch, exp": lambda: torch.exp(t), "PyTorch, softmax": lambda: torch.softmax(t, -1)}
     return calls | {"a copy": copy_of(x.nbytes)}
@@ -102,7 +105,7 @@ def reassociated() -> str:
 
 def main() -> None:
     print(f"{processor()}, one thread, LLVM {chapters.llvm_major()}, NumPy {np.__version__}", end="")
-    print(f", PyTorch {torch.__version__}" if torch else "", end="\n\n")
+    print(f", PyTorch {torch.__version__}" if (torch := pytorch()) else "", end="\n\n")
 
     print(
         "| exp, largest error in ulp | -87.3 to 0 | 0 to 88 | 88 to 88.72 | correctly rounded, of those at x < 0 |"

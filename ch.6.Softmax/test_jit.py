@@ -711,7 +711,7 @@ def test_ten_thousand_calls_leave_no_memory():
         calls(10_000)
         print(chapters.resident_kb() - before)
     """)
-    assert int(growth_kb) < 2048
+    assert int(growth_kb) < 1024  # the views made here, kept, would be twice that
 
 
 def test_compiling_again_and_again_leaves_little_memory():
@@ -780,6 +780,19 @@ def test_exercises(arguments, status):
     """The stubs are not solved yet, the solutions solve them."""
     done = run_script("exercises/check.py", *arguments)
     assert done.returncode == status, done.stdout + done.stderr
+
+
+def test_what_the_benchmark_and_the_plot_measure():
+    bench = chapters.run_script(chapters.ROOT / "bench" / "ch6.py")
+    x = bench.rows(1000)
+    assert set(bench.ours(x)) == {(kernel, lowering) for kernel in KERNELS for lowering in LOWERINGS}
+    y = ch6.softmax(x)
+    assert np.array_equal(ch6.run(bench.in_the_wrong_order(), x), y)
+    assert np.array_equal(ch6.run(bench.with_maxnum(), x), y)
+    assert np.allclose(ch6.run(bench.reassociated(), x, kernel="scalar_softmax"), y, rtol=1e-5)
+    assert bench.reassociated().count("fastmath<reassoc>") == 1
+    assert np.allclose(bench.numpy_softmax(x), y, rtol=1e-5)
+    assert bench.ulp_error(bench.sweep(-1, 0, 1000), "libm").max() <= 0.51
 
 
 def test_show_prints_the_lowering_and_the_kernel_asked_for():
