@@ -6,6 +6,7 @@ What TUTORIAL.md shows of them is checked by tests/test_docs.py.
 import fcntl
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -59,14 +60,12 @@ def tools():
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize("step", STEPS)
 def test_every_td_file_is_read_by_every_generator(step, generator):
-    if step >= GENERATORS[generator]:
-        assert len(tblgen(step, generator).splitlines()) > 5
+    assert step < GENERATORS[generator] or tblgen(step, generator).strip()
 
 
 def test_each_step_has_what_the_one_before_had():
     """No op is lost on the way, and the last step's are ops of the chapter's own dialect."""
-    ops = [set(tblgen(step, "-gen-op-doc").split("### ")) for step in STEPS]
-    names = [{text.split("`")[1] for text in step if "`" in text} for step in ops]
+    names = [set(re.findall("^### `(.+?)`", tblgen(step, "-gen-op-doc"), re.M)) for step in STEPS]
     assert names[0] == set() and names[1] == {"nn.relu"}
     assert all(before <= after for before, after in zip(names, names[1:]))
     chapter = (HERE / "inc" / "ch9" / "NNOps.td").read_text()
