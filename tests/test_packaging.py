@@ -92,7 +92,7 @@ def test_the_bundled_model_is_installed(site):
 
 
 def test_nothing_else_is_installed(site):
-    known = {f"ch{chapters.number(folder)}" for folder in chapters.source_folders()} | {"nano"}
+    known = {f"ch{chapters.number(folder)}" for folder in chapters.source_folders()} | {"nano", "graph", "lowering"}
     assert not [path.name for path in site.iterdir() if re.split(r"[._]", path.name)[0] not in known]
 
 
