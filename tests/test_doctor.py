@@ -127,6 +127,7 @@ def test_the_set_up_agrees():
     assert f"for version in {' '.join(doctor.llvm_versions())}; do" in setup
     assert f"{doctor.cmake_needed()}\\n%s" in setup and "sys.version_info >= (3, 11)" in setup
     assert doctor.python_needed() == "3.11"
+    assert "libffi-dev" in setup and "libffi-dev" in DOCTOR.read_text()
     for package in ("llvm-$1-dev", "libmlir-$1-dev", "mlir-$1-tools", "clang-$1", "lld-$1"):
         assert package in setup and package.replace("$1", "{newest}") in DOCTOR.read_text()
 

@@ -208,10 +208,9 @@ def neural_ops():
 
 @chapter(8)
 def custom_dialect():
+    import ch8
     from graph_builder import Graph
     from lowering import MLIRLowering
-
-    import ch8
 
     product = """
     func.func @product(%A: memref<?x?xf64>, %B: memref<?x?xf64>, %C: memref<?x?xf64>) {
@@ -262,6 +261,17 @@ def tablegen_dialect():
         return np.array_equal(ch9.forward(value), np.full(3, expected, np.float32))
 
     yield Fresh("ch9.forward", another_structure)
+
+
+@chapter(10)
+def optimization():
+    import ch10
+
+    x, w, b = integers(19, 40), integers(33, 40), integers(33)
+    expected = np.maximum(x @ w.T + b, 0)
+    for pipeline in ("baseline", "fused", "optimized"):
+        call = lambda pipeline=pipeline: ch10.forward(ch10.relu(ch10.linear(x, w, b)), pipeline=pipeline)  # noqa: E731
+        yield Call(f"ch10.forward, {pipeline}", call, exactly(expected))
 
 
 @chapter(11)
