@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 import numpy as np
 from hypothesis import strategies as st
@@ -53,3 +55,30 @@ def run_python(code: str, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def ticks_during(work, times: int = 5) -> int:
+    """How often another Python thread gets to run while work() is called `times` times. Nobody is asked to give the
+    lock up meanwhile, so where work() keeps it, that is hardly ever."""
+    ticks, done = 0, threading.Event()
+
+    def tick():
+        nonlocal ticks
+        while not done.is_set():
+            ticks += 1
+            time.sleep(0)  # offers the lock
+
+    work()  # what is done once is done
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        before = ticks
+        for _ in range(times):
+            work()
+        return ticks - before
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()

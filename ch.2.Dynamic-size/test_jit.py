@@ -4,8 +4,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
@@ -14,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chapters  # finds the build tree
-from course_testing import assert_is_product, run_python, strided
+from course_testing import assert_is_product, run_python, strided, ticks_during
 
 import ch1
 import ch2
@@ -495,28 +493,7 @@ def test_other_threads_run_meanwhile(what):
         "compiled": lambda: ch2.compiled(ir),
         "assembly": ch2.assembly,
     }[what]
-    work()
-    ticks, done = [0], threading.Event()
-
-    def tick():
-        while not done.is_set():
-            ticks[0] += 1
-            time.sleep(0)  # offers the lock
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(60)  # nobody is asked to give the lock up: only work() may release it
-    thread = threading.Thread(target=tick)
-    thread.start()
-    try:
-        before = ticks[0]
-        for _ in range(5):
-            work()
-        progress = ticks[0] - before
-    finally:
-        sys.setswitchinterval(interval)
-        done.set()
-        thread.join()
-    assert progress > 20
+    assert ticks_during(work) > 20
 
 
 def test_ten_thousand_calls_leave_no_memory():
