@@ -6,6 +6,7 @@
 #include "ch1/Jit.h"
 #include "ch2/Gemm.h"
 
+#include <functional>
 #include <memory>
 #include <pybind11/numpy.h>
 #include <string>
