@@ -6,8 +6,6 @@ import platform
 import re
 import subprocess
 import sys
-import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
@@ -16,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chapters  # finds the build tree
-from course_testing import run_python, strided
+from course_testing import run_python, strided, ticks_during
 
 import ch5
 import ch5_vector_ops
@@ -705,32 +703,11 @@ def test_a_process_ends_well():
     )
 
 
-@pytest.mark.parametrize("call", ["compile", "run"])
-def test_other_threads_run_meanwhile(call):
-    ticks, done = [0], threading.Event()
-
-    def tick():
-        while not done.is_set():
-            ticks[0] += 1
-            time.sleep(0)
-
+def test_other_threads_run_while_one_computes_or_compiles():
     A, B = random_arrays(100_000)
     out = np.zeros_like(A)
-    work = {"compile": lambda: ch5.assembly("vector"), "run": lambda: ch5.measure(10_000, 0.3, A, B, out)}[
-        call
-    ]
-    thread = threading.Thread(target=tick)
-    thread.start()
-    try:
-        progress = []
-        for _ in range(3):
-            before = ticks[0]
-            work()
-            progress.append(ticks[0] - before)
-    finally:
-        done.set()
-        thread.join()
-    assert max(progress) > 100, progress  # with the lock held: one or two, before and after
+    assert ticks_during(lambda: ch5.measure(1000, 0.3, A, B, out)) > 20
+    assert ticks_during(lambda: ch5.assembly("vector")) > 20
 
 
 def test_ten_thousand_calls_leave_no_memory():
