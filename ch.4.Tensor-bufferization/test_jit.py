@@ -1,5 +1,6 @@
 """What chapter 4 must do. Run it by pytest, or as a script: `python3 test_jit.py`."""
 
+import json
 import os
 import pathlib
 import re
@@ -581,6 +582,17 @@ def test_compiling_again_and_again_leaves_little_memory():
         print(chapters.resident_kb() - before)
     """)
     assert int(growth_kb) < 3072  # one context that stayed would be more
+
+
+def test_the_benchmark_still_runs():
+    """What one of its processes measures: (K, seconds, page faults) of each call."""
+    bench = HERE.parent / "bench" / "ch4.py"
+    done = subprocess.run(
+        [sys.executable, bench, "destination"], env=chapters.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert {depth for depth, _, _ in rows} == {1, 16, 64} and all(seconds > 0 for _, seconds, _ in rows)
 
 
 # --- the exercises -----------------------------------------------------------------------------------------------
