@@ -276,6 +276,12 @@ def changed(old, new):
             ["ir:5:5: error: custom op 'linalg.matmull' is unknown"],
         ),
         (changed("fill ins(%cst", "fill ins(%zero"), ["ir:4:21: error: use of undeclared SSA value name"]),
+        (  # linking: a function that is declared and nowhere defined
+            changed("    return", "func.call @nowhere() : () -> ()\nreturn").replace(
+                "module {", "module {\nfunc.func private @nowhere()"
+            ),
+            ["the module calls 'nowhere', which nothing here defines"],
+        ),
         (  # translation: this pipeline has no conversion for math.sqrt
             changed(
                 "    return",

@@ -10,6 +10,7 @@
 #include "ch1/Jit.h"
 #include "ch1/Diagnostics.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/ExecutionEngine/ExecutionEngine.h"
 #include "mlir/ExecutionEngine/OptUtils.h"
 #include "mlir/Target/LLVMIR/Export.h"
@@ -20,6 +21,7 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/DynamicLibrary.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include <mutex>
@@ -55,8 +57,28 @@ hostTargetMachine(const JitOptions &options) {
 }
 // [/target-machine]
 
+// [symbols]
+/// What the module calls and nothing defines. LLVM would look when the code is
+/// linked, and report it on the terminal.
+static void checkSymbols(ModuleOp module, const JitOptions &options) {
+  if (!options.sharedLibraries.empty())
+    return; // loaded later: they may define anything
+  for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
+    std::string name = function.getName().str();
+    bool isGiven = llvm::any_of(options.symbols, [&](const auto &symbol) {
+      return symbol.first == name;
+    });
+    if (function.isExternal() && !function.getName().starts_with("llvm.") &&
+        !isGiven && !llvm::sys::DynamicLibrary::SearchForAddressOfSymbol(name))
+      throw CompileError("the module calls '" + name +
+                         "', which nothing here defines");
+  }
+}
+// [/symbols]
+
 // [create]
 Jit::Jit(ModuleOp module, const JitOptions &options) {
+  checkSymbols(module, options);
   DiagnosticCollector diagnostics(module.getContext());
   std::unique_ptr<llvm::TargetMachine> machine = hostTargetMachine(options);
 
