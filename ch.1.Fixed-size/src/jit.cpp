@@ -63,6 +63,9 @@ hostTargetMachine(const JitOptions &options) {
 static void checkSymbols(ModuleOp module, const JitOptions &options) {
   if (!options.sharedLibraries.empty())
     return; // loaded later: they may define anything
+  // The process itself: without it only libraries that somebody opened by name
+  // are searched.
+  llvm::sys::DynamicLibrary::LoadLibraryPermanently(nullptr);
   for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
     std::string name = function.getName().str();
     bool isGiven = llvm::any_of(options.symbols, [&](const auto &symbol) {
