@@ -6,6 +6,7 @@
 // computed on the tile before it is stored.
 module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    // [packs]
     %packs = transform.structured.match attributes {ch10.pack} in %root : (!transform.any_op) -> !transform.any_op
     transform.foreach %packs : !transform.any_op {
     ^bb0(%pack: !transform.any_op):
@@ -13,13 +14,15 @@ module attributes {transform.with_named_sequence} {
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
       transform.structured.vectorize %tile : !transform.any_op
     }
+    // [/packs]
 
-    // The epilogue is tiled, and the product is computed where a tile of it is needed, from zeros on.
-    %epilogues = transform.structured.match attributes {ch10.epilogue} in %root : (!transform.any_op) -> !transform.any_op
-    transform.foreach %epilogues : !transform.any_op {
-    ^bb0(%epilogue: !transform.any_op):
-      %product = transform.get_producer_of_operand %epilogue[0] : (!transform.any_op) -> !transform.any_op
+    // [fuse]
+    // What comes after a product is tiled, and the product is computed where a tile of it is needed, from zeros on.
+    %products = transform.structured.match attributes {ch10.product} in %root : (!transform.any_op) -> !transform.any_op
+    transform.foreach %products : !transform.any_op {
+    ^bb0(%product: !transform.any_op):
       %zeros = transform.get_producer_of_operand %product[2] : (!transform.any_op) -> !transform.any_op
+      %epilogue = transform.get_consumers_of_result %product[0] : (!transform.any_op) -> !transform.any_op
       %last, %m, %n = transform.structured.tile_using_for %epilogue tile_sizes [1, 0, 1, 0]
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
       %tile, %around = transform.structured.fuse_into_containing_op %product into %n
@@ -30,6 +33,7 @@ module attributes {transform.with_named_sequence} {
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
       transform.annotate %n "ch10.tile" : !transform.any_op
     }
+    // [/fuse]
 
     // Without the axes of size 1 they are plain products of [8, 4] and [4, 32]; vectors of what is in the tiles, and of
     // nothing else.
@@ -38,10 +42,13 @@ module attributes {transform.with_named_sequence} {
       transform.apply_patterns.linalg.fold_unit_extent_dims_via_slices
     } : !transform.any_op
     %tiles = transform.structured.match ops{["scf.for"]} attributes {ch10.tile} in %function : (!transform.any_op) -> !transform.any_op
-    %inside = transform.structured.match interface{LinalgOp} in %tiles : (!transform.any_op) -> !transform.any_op
-    transform.foreach %inside : !transform.any_op {
-    ^bb0(%op: !transform.any_op):
-      transform.structured.vectorize %op : !transform.any_op
+    transform.foreach %tiles : !transform.any_op {
+    ^bb0(%n: !transform.any_op):
+      %inside = transform.structured.match interface{LinalgOp} in %n : (!transform.any_op) -> !transform.any_op
+      transform.foreach %inside : !transform.any_op {
+      ^bb0(%op: !transform.any_op):
+        transform.structured.vectorize %op : !transform.any_op
+      }
     }
     transform.apply_patterns to %function {
       transform.apply_patterns.vector.cast_away_vector_leading_one_dim

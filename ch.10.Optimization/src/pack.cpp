@@ -143,8 +143,9 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
     return applyPatternsGreedily(getOperation(), std::move(patterns));
   }
 
-  /// Marks what is to be computed on the tiles of each product; a product with
-  /// nothing behind it gets an op that only hands the elements on.
+  /// Marks what is to be computed on the tiles of each product. A product with
+  /// nothing behind it, or with what belongs to another product already, gets
+  /// an op that only hands the elements on.
   void markEpilogues() {
     getOperation().walk([&](linalg::GenericOp op) {
       if (!op->hasAttr("ch10.product"))
@@ -152,7 +153,8 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
       auto user = op->hasOneUse()
                       ? dyn_cast<linalg::GenericOp>(*op->user_begin())
                       : nullptr;
-      if (!user || user.getNumLoops() != 4 || user.getNumParallelLoops() != 4) {
+      if (!user || user->hasAttr("ch10.epilogue") || user.getNumLoops() != 4 ||
+          user.getNumParallelLoops() != 4) {
         OpBuilder at(op->getContext());
         at.setInsertionPointAfter(op);
         ImplicitLocOpBuilder b(op.getLoc(), at);
