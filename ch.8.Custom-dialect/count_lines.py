@@ -1,6 +1,6 @@
 """Counts what the general call and the textual dialect save: `python3 count_lines.py`.
 
-Lines with code in them: no blank lines, no comments, no #include or import.
+Lines with code in them: no blank lines, no comments, no #include or import. To the nearest ten.
 """
 
 import pathlib
@@ -58,4 +58,4 @@ if __name__ == "__main__":
     for what, cases in counts().items():
         print(f"{what}:")
         for name, count in cases.items():
-            print(f"{count:6} {name}")
+            print(f"{round(count, -1):6} {name}")

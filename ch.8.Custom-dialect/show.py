@@ -25,8 +25,10 @@ def main() -> int:
         print(graph.text(value), end="")
         return 0
     if sys.argv[1:2] == ["signature"]:
-        for name, kind in ch8.signature(text, *sys.argv[2:] or ["scale_rows"]):
-            print(f"{name:16} {kind}")
+        words = ch8.signature(text, *sys.argv[2:] or ["scale_rows"])
+        for parameter in dict.fromkeys(name.split()[0] for name, _ in words):
+            fields = [(name, kind) for name, kind in words if name.split()[0] == parameter]
+            print(f"{parameter}:", ", ".join(f"{name.partition(' ')[2]} {kind}".strip() for name, kind in fields))
         return 0
     return chapters.show(ch8, text)
 

@@ -383,6 +383,7 @@ def test_stages_begin_with_the_input_and_have_mlirs_names():
         assert [name for name in names if not re.search(rf"--{name}\s", known)] == [
             n for n in names if n in OWN_PASSES
         ]
+        assert all(a != b for a, b in zip(names, names[1:]))  # once, also where a text has two functions
         assert set(names) > OWN_PASSES and names[0] == "ch8-own-names"
     assert ("one-shot-bufferize" in names) and ("one-shot-bufferize" not in dict(ch8.stages(ROWS)))
 
@@ -474,9 +475,10 @@ def test_other_threads_run_while_one_compiles_or_calls():
     def tick():
         while not done.is_set():
             ticks[0] += 1
-            time.sleep(0)
+            time.sleep(0.001)
 
-    A = np.ones((200, 200), np.float32)
+    A = np.ones((500, 500), np.float32)
+    ch8.execute(GEMM, "gemm", [A, A], A.shape)  # compiled now
     thread = threading.Thread(target=tick)
     thread.start()
     try:
@@ -485,14 +487,14 @@ def test_other_threads_run_while_one_compiles_or_calls():
             "compile": lambda: ch8.assembly(ROWS),
             "call": lambda: ch8.execute(GEMM, "gemm", [A, A], A.shape),
         }.items():
-            for _ in range(5):
+            for _ in range(3):
                 before = ticks[0]
                 work()
                 progress[name] = max(progress.get(name, 0), ticks[0] - before)
     finally:
         done.set()
         thread.join()
-    assert min(progress.values()) > 20, progress  # with the lock held: one or two, before and after
+    assert min(progress.values()) > 15, progress  # with the lock held: a few, before and after
 
 
 def test_a_process_ends_well():

@@ -1,39 +1,22 @@
 // jit.cpp - from text to machine code, once for each text.
 //
-//   text -> [tried in a process of its own] -> read -> lower -> names that are
-//   called -> ch.1's Jit -> an address and a prepared call for each function
+//   text -> [tried in a process of its own] -> read -> lower -> ch.1's Jit
+//        -> an address and a prepared call for each function
 #include "ch8/Program.h"
 
 #include "ch1/Diagnostics.h"
 #include "ch8/Text.h"
 
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include <dlfcn.h>
 #include <stdexcept>
 
 using namespace mlir;
 
 namespace ch8 {
 
-// [unresolved]
-/// ORC reports a missing symbol on stderr, so names are looked up before. Those
-/// that are left here are the passes' own: malloc, tanhf.
-static void checkSymbols(ModuleOp module) {
-  for (auto function : module.getOps<LLVM::LLVMFuncOp>()) {
-    std::string name = function.getName().str();
-    if (function.isExternal() && !function.getName().starts_with("llvm.") &&
-        !dlsym(RTLD_DEFAULT, name.c_str()))
-      throw ch1::CompileError("the compiled text calls '" + name +
-                              "', which nothing here defines");
-  }
-}
-// [/unresolved]
-
 Program::Program(const std::string &text) {
   onLargeStack([&] {
     Source source = read(text);
     lower(source);
-    checkSymbols(*source.module);
     jit = std::make_unique<ch1::Jit>(*source.module);
     for (auto &[name, entry] : source.functions) {
       Function &function = functions[name];
