@@ -4,7 +4,6 @@
 using namespace mlir;
 using namespace nn;
 
-// [infer]
 /// [M, N] -> [N, M]
 LogicalResult TransposeOp::inferReturnTypes(MLIRContext *,
                                             std::optional<Location> loc,
@@ -18,6 +17,7 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *,
   return success();
 }
 
+// [infer-matmul]
 /// [M, K] x [K, N] -> [M, N]
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
                                          std::optional<Location> loc,
@@ -32,4 +32,4 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
   types.push_back(lhs.clone({lhs.getDimSize(0), rhs.getDimSize(1)}));
   return success();
 }
-// [/infer]
+// [/infer-matmul]
