@@ -55,7 +55,7 @@ def result():
 
 def crash():
     # [crash]
-    text = (pathlib.Path(__file__).parent / "tests" / "crash.mlir").read_text()
+    text = (pathlib.Path(__file__).parent / "fuzz" / "crash.mlir").read_text()
     ch8.execute(text, "f", [], ())
     # [/crash]
 

@@ -28,7 +28,10 @@ def main() -> int:
         words = ch8.signature(text, *sys.argv[2:] or ["scale_rows"])
         for parameter in dict.fromkeys(name.split()[0] for name, _ in words):
             fields = [(name, kind) for name, kind in words if name.split()[0] == parameter]
-            print(f"{parameter}:", ", ".join(f"{name.partition(' ')[2]} {kind}".strip() for name, kind in fields))
+            print(
+                f"{parameter}:",
+                ", ".join(f"{name.partition(' ')[2]} {kind}".strip() for name, kind in fields),
+            )
         return 0
     return chapters.show(ch8, text)
 

@@ -21,7 +21,7 @@ import ch8
 import ch8_custom_dialect
 
 HERE = pathlib.Path(__file__).resolve().parent
-corpus = chapters.run_script(HERE / "tests" / "texts.py")
+corpus = chapters.run_script(HERE / "fuzz" / "texts.py")
 example = chapters.run_script(HERE / "example.py")
 TEXTS = corpus.TEXTS
 GEMM = ch2.ir()

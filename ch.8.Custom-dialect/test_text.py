@@ -17,7 +17,7 @@ from course_testing import run_python
 import ch8
 
 HERE = pathlib.Path(__file__).resolve().parent
-corpus = chapters.run_script(HERE / "tests" / "texts.py")
+corpus = chapters.run_script(HERE / "fuzz" / "texts.py")
 TEXTS = corpus.TEXTS
 ROWS = chapters.run_script(HERE / "example.py").SCALE_ROWS
 x64, f6 = np.ones((6, 4), np.float32), np.ones(6)
@@ -165,9 +165,7 @@ memref.global @tanh : memref<4xf64> = dense<0.0>
 def test_a_symbol_that_nothing_defines(capfd):
     """A copy between buffers without a rank needs a library of MLIR's; ORC alone would say so on stderr."""
     body = "%u = memref.cast %m : memref<4xf32> to memref<*xf32>\nmemref.copy %u, %u : memref<*xf32> to memref<*xf32>"
-    with pytest.raises(
-        ch8.CompileError, match="the module calls 'memrefCopy', which nothing here defines"
-    ):
+    with pytest.raises(ch8.CompileError, match="the module calls 'memrefCopy', which nothing here defines"):
         ch8.execute(function(body), "f", [], (4,))
     assert capfd.readouterr() == ("", "")
 
@@ -198,7 +196,7 @@ def test_deep_recursion_has_stack():
 def test_text_that_kills_the_compiler_is_an_error(capfd):
     """MLIR 22's parser uses memory that it has freed while it reports what is wrong with this text."""
     with pytest.raises(ch8.CompileError):
-        ch8.execute((HERE / "tests" / "crash.mlir").read_text(), "f", [], ())
+        ch8.execute((HERE / "fuzz" / "crash.mlir").read_text(), "f", [], ())
     memoized = function(
         "linalg.conv_1d {linalg.memoized_indexing_maps = [3, 4]} ins(%m, %m : memref<4xf32>, memref<4xf32>) "
         "outs(%m : memref<4xf32>)"

@@ -6,13 +6,14 @@
 //                     dead, or out of its limits: CompileError too
 //
 // MLIR's parser and passes are written for text that people and tools wrote,
-// and there is text that crashes them (tests/crash.mlir). No check before the
+// and there is text that crashes them (fuzz/crash.mlir). No check before the
 // parser can find it; another process can.
 #include "ch8/Text.h"
 
 #include "ch1/Diagnostics.h"
 #include "ch3/Cache.h"
 
+#include "llvm/Support/SHA256.h"
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -113,7 +114,8 @@ std::vector<char *> environment() {
 }
 
 // [spawn]
-/// What is wrong with a text; "" for nothing.
+/// What is wrong with a text; "" for nothing. Throws CompileError where it
+/// cannot be found out.
 std::string problemOf(const std::string &text, Trial trial) {
   MemoryFile input, output;
   input.write(text);
@@ -130,8 +132,9 @@ std::string problemOf(const std::string &text, Trial trial) {
                            environment().data());
   posix_spawn_file_actions_destroy(&files);
   if (failed)
-    return program + " could not be started: " + std::strerror(failed) +
-           ". Build the target ch8_check.";
+    throw ch1::CompileError(program +
+                            " could not be started: " + std::strerror(failed) +
+                            ". Build the target ch8_check.");
   int status = 0;
   pid_t ended;
   do
@@ -145,6 +148,8 @@ std::string problemOf(const std::string &text, Trial trial) {
                    ? ": it took more than " + std::to_string(kMaxCpuSeconds) +
                          " seconds"
                    : std::string(": ") + strsignal(WTERMSIG(status));
+  if (ended == child && WIFEXITED(status)) // 127: a library was not found
+    problem += ": exit status " + std::to_string(WEXITSTATUS(status));
   return problem;
 }
 // [/spawn]
@@ -152,8 +157,12 @@ std::string problemOf(const std::string &text, Trial trial) {
 } // namespace
 
 void tryInOwnProcess(const std::string &text, Trial trial) {
+  // What was found is kept, but not the text, which may be long.
   static auto &tried = *new ch3::Cache<std::string>(/*capacity=*/256);
-  std::string key = (trial == Trial::Read ? 'r' : 'c') + text;
+  auto digest = llvm::SHA256::hash(
+      {reinterpret_cast<const uint8_t *>(text.data()), text.size()});
+  std::string key(digest.begin(), digest.end());
+  key += trial == Trial::Read ? 'r' : 'c';
   auto problem = tried.get(key, [&] {
     return std::make_shared<const std::string>(problemOf(text, trial));
   });

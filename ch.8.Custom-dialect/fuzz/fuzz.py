@@ -1,4 +1,4 @@
-"""Feeds chance to the compiler: `python3 tests/fuzz.py [SEED [COUNT]]`. Writes each text to a file before it is tried,
+"""Feeds chance to the compiler: `python3 fuzz/fuzz.py [SEED [COUNT]]`. Writes each text to a file before it is tried,
 so that the file holds the culprit if the process dies. The test suite runs a few; this runs for as long as you like."""
 
 import collections
