@@ -89,6 +89,7 @@ def test_text_that_cannot_be_compiled_says_why(text, sentence, capfd):
         ("func.func @f(%x: f32, %m: memref<4xf32>) -> f32 { return %x : f32 }", "it returns f32"),
         ("func.func @f(%t: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {\n"
          "return %t, %t : tensor<4xf32>, tensor<4xf32> }", "it returns 2 values"),
+        ("func.func @f(%t: tensor<?xf32>) -> tensor<?xf32> { return %t : tensor<?xf32> }", "has its sizes in its type"),
         ("func.func @f() { return }", "its last argument must be a memref"),
         ("func.func @f(%m: memref<4xf32>, %x: f32) { return }", "its last argument must be a memref"),
         ("func.func @f(%t: tensor<4xf32>) { return }", "its last argument is a tensor"),

@@ -98,6 +98,11 @@ Signature signatureOf(func::FuncOp function) {
       refuse("it returns " + textOf(result) +
              "; return a tensor, or write into a memref that is the last "
              "argument");
+    // The caller makes the output; with a ? nothing would compare its sizes
+    // with those that the function computes.
+    if (!cast<RankedTensorType>(result).hasStaticShape())
+      refuse("it returns " + textOf(result) +
+             "; a tensor that is returned has its sizes in its type");
     types.push_back(result);
   }
   // [/results]
