@@ -2,10 +2,44 @@
 //
 //   C[m, mi, n, ni] += A[m, k, mi] * B[n, k, ni]      mi below 8, ni below 32
 //
-// for m: for n: a tile of C in registers while k runs. What comes after the product element by element (the epilogue) is
-// computed on the tile before it is stored.
+//   for m:               panel of A packed
+//   for n:               panel of B packed: K x 32, stays in the second-level cache
+//     for m:
+//       acc = 0          a tile of 8 x 32 elements, in registers
+//       for k by 4:      acc += A[m, k.., :] * B[n, k.., :]
+//       C = epilogue(acc)
 module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
+    // [fuse]
+    %products = transform.structured.match attributes {ch10.product} in %root : (!transform.any_op) -> !transform.any_op
+    transform.foreach %products : !transform.any_op {
+    ^bb0(%product: !transform.any_op):
+      %b = transform.get_producer_of_operand %product[1] : (!transform.any_op) -> !transform.any_op
+      %zeros = transform.get_producer_of_operand %product[2] : (!transform.any_op) -> !transform.any_op
+      %epilogue = transform.get_consumers_of_result %product[0] : (!transform.any_op) -> !transform.any_op
+      // for n: one panel of B is packed, and used for all of A.
+      %columns, %n = transform.structured.tile_using_for %epilogue tile_sizes [0, 0, 1, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %product_n, %n1 = transform.structured.fuse_into_containing_op %product into %n
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %zeros_n, %n2 = transform.structured.fuse_into_containing_op %zeros into %n1
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %panel, %n3 = transform.structured.fuse_into_containing_op %b into %n2
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      // for m: one tile of C.
+      %last, %m = transform.structured.tile_using_for %columns tile_sizes [1, 0, 0, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %tile, %m1 = transform.structured.fuse_into_containing_op %product_n into %m
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      %zero, %m2 = transform.structured.fuse_into_containing_op %zeros_n into %m1
+          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      // As a linalg.generic the zeros lose their axes of size 1 too.
+      %generic = transform.structured.generalize %zero : (!transform.any_op) -> !transform.any_op
+      %step, %k = transform.structured.tile_using_for %tile tile_sizes [0, 0, 4, 0, 0]
+          : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
+      transform.annotate %m2 "ch10.tile" : !transform.any_op
+    }
+    // [/fuse]
     // [packs]
     %packs = transform.structured.match attributes {ch10.pack} in %root : (!transform.any_op) -> !transform.any_op
     transform.foreach %packs : !transform.any_op {
@@ -16,30 +50,15 @@ module attributes {transform.with_named_sequence} {
     }
     // [/packs]
 
-    // [fuse]
-    // What comes after a product is tiled, and the product is computed where a tile of it is needed, from zeros on.
-    %products = transform.structured.match attributes {ch10.product} in %root : (!transform.any_op) -> !transform.any_op
-    transform.foreach %products : !transform.any_op {
-    ^bb0(%product: !transform.any_op):
-      %zeros = transform.get_producer_of_operand %product[2] : (!transform.any_op) -> !transform.any_op
-      %epilogue = transform.get_consumers_of_result %product[0] : (!transform.any_op) -> !transform.any_op
-      %last, %m, %n = transform.structured.tile_using_for %epilogue tile_sizes [1, 0, 1, 0]
-          : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
-      %tile, %around = transform.structured.fuse_into_containing_op %product into %n
-          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
-      %zero, %inside = transform.structured.fuse_into_containing_op %zeros into %around
-          : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
-      %step, %k = transform.structured.tile_using_for %tile tile_sizes [0, 0, 4, 0, 0]
-          : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
-      transform.annotate %n "ch10.tile" : !transform.any_op
-    }
-    // [/fuse]
-
     // Without the axes of size 1 they are plain products of [8, 4] and [4, 32]; vectors of what is in the tiles, and of
     // nothing else.
     %function = transform.structured.match ops{["func.func"]} in %root : (!transform.any_op) -> !transform.any_op
     transform.apply_patterns to %function {
       transform.apply_patterns.linalg.fold_unit_extent_dims_via_slices
+    } : !transform.any_op
+    // A slice of a new tensor is a smaller new tensor: one panel of B, not all.
+    transform.apply_patterns to %function {
+      transform.apply_patterns.tensor.fold_tensor_empty
     } : !transform.any_op
     %tiles = transform.structured.match ops{["scf.for"]} attributes {ch10.tile} in %function : (!transform.any_op) -> !transform.any_op
     transform.foreach %tiles : !transform.any_op {

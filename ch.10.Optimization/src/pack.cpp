@@ -17,8 +17,10 @@
 #include "ch9/Linalg.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -106,7 +108,8 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
     return "products become products of panels";
   }
   void getDependentDialects(DialectRegistry &registry) const final {
-    registry.insert<linalg::LinalgDialect, tensor::TensorDialect>();
+    registry.insert<linalg::LinalgDialect, memref::MemRefDialect,
+                    tensor::TensorDialect>();
   }
 
   void runOnOperation() final {
@@ -125,6 +128,7 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
     if (failed(moveEpilogues()))
       return signalPassFailure();
     markEpilogues();
+    viewResults();
   }
 
   /// elementwise(collapse_shape(product)) ->
@@ -143,6 +147,25 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
     return applyPatternsGreedily(getOperation(), std::move(patterns));
   }
 
+  // [view]
+  /// A result that is written whole is written as it is computed: not the
+  /// tensor is collapsed but the output is looked at in the tensor's shape.
+  void viewResults() {
+    getOperation().walk([](bufferization::MaterializeInDestinationOp op) {
+      auto collapse = op.getSource().getDefiningOp<tensor::CollapseShapeOp>();
+      if (!collapse || !isa<MemRefType>(op.getDest().getType()))
+        return;
+      OpBuilder at(op);
+      Value view = memref::ExpandShapeOp::create(
+          at, op.getLoc(), collapse.getSrcType().getShape(), op.getDest(),
+          collapse.getReassociationIndices());
+      op.getSourceMutable().assign(collapse.getSrc());
+      op.getDestMutable().assign(view);
+    });
+  }
+  // [/view]
+
+  // [mark]
   /// Marks what is to be computed on the tiles of each product. A product with
   /// nothing behind it, or with what belongs to another product already, gets
   /// an op that only hands the elements on.
@@ -166,6 +189,7 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
       user->setAttr("ch10.epilogue", UnitAttr::get(&getContext()));
     });
   }
+  // [/mark]
 };
 
 } // namespace

@@ -3,8 +3,8 @@
 //   ch10-products   nn.linear's generic -> linalg.transpose, linalg.matmul
 //   ch10-pad        127x769x3071 -> 128x772x3072, zeros where nothing was
 //
-// A sum that goes on with zeros is the same sum: x + 0 * y is x (an x of -0
-// cannot come out of a sum that began with +0).
+// A sum that goes on with 0 * 0 stays what it is. (Only a -0, which comes of
+// products too small for a float, becomes +0.)
 //
 //===----------------------------------------------------------------------===//
 
@@ -126,8 +126,10 @@ struct ProductsPass : PassWrapper<ProductsPass, OperationPass<ModuleOp>> {
     registry.insert<linalg::LinalgDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
-    eachProduct(getOperation(), [](ImplicitLocOpBuilder &b, linalg::LinalgOp,
+    eachProduct(getOperation(), [](ImplicitLocOpBuilder &b, linalg::LinalgOp op,
                                    const ch10::Product &p) {
+      if (!p.m || !p.k || !p.n) // sums of nothing, or no sums: the zeros
+        return op.getDpsInits()[0];
       Value right = p.b;
       if (p.transposed) {
         Value empty = tensor::EmptyOp::create(b, ArrayRef<int64_t>{p.k, p.n},
