@@ -11,15 +11,14 @@ import os
 import pathlib
 import sys
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # before NumPy is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # one thread for NumPy and PyTorch; before they are imported
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "bench")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import numpy as np
+from timing import medians, processor
 
 import chapters  # finds the build tree
-from timing import medians, processor
 
 import ch8
 import ch10_optimization as ch10
@@ -33,58 +32,34 @@ SLOW_TURNS = 1  # of the baseline, which takes seconds where the others take mil
 
 
 # [peak]
-def peak_ir(rows: int, columns: int, steps: int) -> str:
-    """rows accumulators of `columns` floats, which multiply-adds go through `steps` times; nothing is loaded."""
-    vector = f"vector<{columns}xf32>"
-    numbers = range(rows)
-    started = ", ".join(f"%acc{i} = %start{i}" for i in numbers)
+def peak_ir(chains: int, width: int, steps: int) -> str:
+    """`chains` accumulators of `width` floats; each goes through `steps` multiply-adds, and nothing is loaded."""
+    memory, vector = f"memref<{chains}x{width}xf32>", f"vector<{width}xf32>"
+    numbers = range(chains)
+    vectors = ", ".join([vector] * chains)
+    row = "".join(f"  %row{i} = arith.constant {i} : index\n" for i in numbers)
+    read = "".join(f"  %c{i} = vector.load %x[%row{i}, %row0] : {memory}, {vector}\n" for i in numbers)
+    step = "".join(f"    %b{i} = vector.fma %a{i}, %c0, %a{i} : {vector}\n" for i in numbers)
+    write = "".join(f"  vector.store %sums#{i}, %out[%row{i}, %row0] : {memory}, {vector}\n" for i in numbers)
     return f"""
-func.func @peak(%x: memref<{rows}x{columns}xf32>, %out: memref<{rows}x{columns}xf32>) {{
-  %zero = arith.constant 0 : index
-  %one = arith.constant 1 : index
+func.func @peak(%x: {memory}, %out: {memory}) {{
+{row}{read}
   %steps = arith.constant {steps} : index
-  %pad = arith.constant 0.0 : f32
-  %factor = vector.transfer_read %x[%zero, %zero], %pad {{in_bounds = [true]}} : memref<{rows}x{
-        columns
-    }xf32>, {vector}
-  {
-        " ".join(
-            f'''
-  %row{i} = arith.constant {i} : index
-  %start{i} = vector.transfer_read %x[%row{i}, %zero], %pad {{in_bounds = [true]}} : memref<{rows}x{columns}xf32>, {vector}'''
-            for i in numbers
-        )
-    }
-  %sums:{rows} = scf.for %k = %zero to %steps step %one iter_args({started}) -> ({
-        ", ".join([vector] * rows)
-    }) {{
-    {
-        " ".join(
-            f'''
-    %next{i} = vector.fma %acc{i}, %factor, %acc{i} : {vector}'''
-            for i in numbers
-        )
-    }
-    scf.yield {", ".join(f"%next{i}" for i in numbers)} : {", ".join([vector] * rows)}
+  %sums:{chains} = scf.for %k = %row0 to %steps step %row1
+      iter_args({", ".join(f"%a{i} = %c{i}" for i in numbers)}) -> ({vectors}) {{
+{step}    scf.yield {", ".join(f"%b{i}" for i in numbers)} : {vectors}
   }}
-  {
-        " ".join(
-            f'''
-  vector.transfer_write %sums#{i}, %out[%row{i}, %zero] {{in_bounds = [true]}} : {vector}, memref<{rows}x{columns}xf32>'''
-            for i in numbers
-        )
-    }
-  return
+{write}  return
 }}"""
 
 
 # [/peak]
 
 
-def peak_candidate(rows=12, columns=16, steps=200_000):
-    """(what runs the loop, its operations). 12 chains of vectors hide the latency of the multiply-add."""
-    text, x = peak_ir(rows, columns, steps), np.zeros((rows, columns), np.float32)
-    return lambda: ch8.execute(text, "peak", [x], (rows, columns)), 2 * rows * columns * steps
+def peak_candidate(chains=12, width=16, steps=200_000):
+    """(what runs the loop, its operations). 12 chains: each multiply-add has time until its result is wanted."""
+    text, x = peak_ir(chains, width, steps), np.zeros((chains, width), np.float32)
+    return lambda: ch8.execute(text, "peak", [x], (chains, width)), 2 * chains * width * steps
 
 
 def measure(m: int, k: int, n: int, turns: int) -> dict[str, float]:

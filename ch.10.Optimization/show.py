@@ -1,7 +1,7 @@
-"""Prints what becomes of a product: `python3 show.py [--layer | --ragged] [--pipeline=NAME] ir | passes | stages [NAME …] | llvm_ir | assembly`.
+"""Prints what becomes of a product: `python3 show.py [OPTIONS] ir | passes | stages [NAME …] | llvm_ir | assembly`.
 
-The product is a @ b for a [128, 256], b [256, 512]; with --layer relu(linear(x, w, b)) of the same sizes, with --ragged
-a [13, 37] @ [37, 50]. NAME is one of ch10.PIPELINES; "optimized" where nothing is said.
+The product is a @ b for a [128, 256], b [256, 512]; with --layer it is relu(linear(x, w, b)) of the same sizes, with
+--ragged a [13, 37] @ [37, 50]. --pipeline=NAME, one of ch10.PIPELINES, is "optimized" where nothing is said.
 """
 
 import pathlib

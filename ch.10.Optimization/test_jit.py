@@ -45,7 +45,7 @@ def numpy_softmax(x):
 
 
 def test_pipelines():
-    assert ch10.PIPELINES == (*SCALAR, *VECTOR)
+    assert (*SCALAR, *VECTOR) == ch10.PIPELINES
     assert ch10.PIPELINES[0] == "baseline" and ch10.PIPELINES[-1] == "optimized"
 
 
@@ -153,7 +153,10 @@ EXPRESSIONS = {
     "by its transpose": (lambda: (s := T(S)) @ ch10.transpose(s), S @ S.T),
     "transposed": (lambda: ch10.transpose(T(A) @ B), P.T),
     "chain": (lambda: T(A) @ B @ B.T.copy() @ S, A @ B @ B.T @ S),
-    "long epilogue": (lambda: ch10.relu(ch10.relu(T(A) @ B + C) * C + B[0]) * C, np.maximum(np.maximum(P + C, 0) * C + B[0], 0) * C),
+    "long epilogue": (
+        lambda: ch10.relu(ch10.relu(T(A) @ B + C) * C + B[0]) * C,
+        np.maximum(np.maximum(P + C, 0) * C + B[0], 0) * C,
+    ),
     "a transposed right factor": (lambda: T(A) @ ch10.transpose(B.T.copy()), P),
     "no product": (lambda: ch10.relu(T(A) + A), np.maximum(A + A, 0)),
 }  # fmt: skip
@@ -304,9 +307,8 @@ def test_tiled():
 
 
 def body_of_the_k_loop(text):
-    """The lines of the innermost scf.for with the multiply-adds."""
-    bodies = re.findall(r"scf\.for [^\n]*\{\n((?:(?!scf\.for)[^}])*)\}", text)
-    (body,) = [b for b in bodies if "vector.fma" in b]
+    """The lines between the innermost scf.for and its yield, where the multiply-adds are."""
+    (body,) = [part for part in re.split(r"scf\.for|scf\.yield", text) if "vector.fma" in part]
     return body
 
 
@@ -322,7 +324,7 @@ def test_the_accumulator(pipeline, writes):
 def test_machine_code(pipeline):
     """In the loop with the multiply-adds: stores only where C does not stay in registers."""
     ir = ch10.llvm_ir(wide(), pipeline)
-    blocks = [b for b in re.split(r"\n(?=[\w.]+:)", ir) if "fmuladd.v32f32" in b]
+    blocks = [b for b in re.split(r"\n(?=[\w.]+:)", ir) if "call <32 x float> @llvm.fmuladd.v32f32" in b]
     assert blocks
     for block in blocks:
         stores = len(re.findall(r"store <32 x float>", block))
@@ -408,9 +410,10 @@ def test_every_schedule_is_tested():
 
 BROKEN = {
     "pipeline": "ValueError: pipeline: expected one of 'baseline', 'loop-order'",
-    "handle": "op uses a handle invalidated by a previously executed transform op",
-    "nothing": "requires exactly one",
     "schedule": "there is no schedule 'packd'",
+    "handle": "op uses a handle invalidated by a previously executed transform op",
+    "several": "requires exactly one target handle",
+    "ragged": "failed",
 }
 
 
@@ -426,7 +429,7 @@ def test_what_breaks(case, sentence):
         (["1"], 1),
         (["2"], 1),
         (["3"], 1),
-        (["1", "exercises/solutions/1_tile.mlir"], 0),
+        (["1", "exercises/solutions/1_epilogue.mlir"], 0),
         (["2", "exercises/solutions/2_outer.mlir"], 0),
         (["3", "exercises/solutions/3_registers.mlir"], 0),
         (["4"], 2),

@@ -60,7 +60,7 @@ module attributes {transform.with_named_sequence} {
     transform.apply_patterns to %function {
       transform.apply_patterns.tensor.fold_tensor_empty
     } : !transform.any_op
-    %tiles = transform.structured.match ops{["scf.for"]} attributes {ch10.tile} in %function : (!transform.any_op) -> !transform.any_op
+    %tiles = transform.structured.match ops{["scf.for"]} attributes {ch10.tile} in %root : (!transform.any_op) -> !transform.any_op
     transform.foreach %tiles : !transform.any_op {
     ^bb0(%n: !transform.any_op):
       %inside = transform.structured.match interface{LinalgOp} in %n : (!transform.any_op) -> !transform.any_op
@@ -74,7 +74,7 @@ module attributes {transform.with_named_sequence} {
       transform.apply_patterns.tensor.fold_tensor_subset_ops_into_vector_transfers
       transform.apply_patterns.canonicalization
     } : !transform.any_op
-    %loops = transform.structured.match ops{["scf.for"]} in %function : (!transform.any_op) -> !transform.any_op
+    %loops = transform.structured.match ops{["scf.for"]} in %root : (!transform.any_op) -> !transform.any_op
     transform.loop.hoist_loop_invariant_subsets %loops : !transform.any_op
     transform.apply_patterns to %function {
       transform.apply_patterns.vector.reduction_to_contract

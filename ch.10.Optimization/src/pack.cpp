@@ -7,8 +7,9 @@
 //     relu(C + bias), in the same shape                   "epilogue"
 //
 // The tile is fixed when the shape is: 8 rows, or as many as make blocks of
-// equal height (9 rows are two blocks of 5). What a shape lacks is filled up
-// with zeros. A row's sum runs over k from first to last whatever the tile is.
+// equal height (9 rows are two blocks of 5), and never 1. What a shape lacks is
+// filled up with zeros. A row's sum runs over k from first to last whatever the
+// tile is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -53,7 +54,9 @@ Value packed(ImplicitLocOpBuilder &b, Value value, ArrayRef<int64_t> order) {
 /// The product in panels, as a tensor of [M, N] again.
 Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
   int64_t blocks = llvm::divideCeil(p.m, kRows);
-  int64_t rows = llvm::divideCeil(p.m, blocks);
+  // Two rows at least: one row's product would be vectorized otherwise than
+  // as multiply-adds, and its bits would depend on whether it is alone.
+  int64_t rows = std::max<int64_t>(2, llvm::divideCeil(p.m, blocks));
   int64_t panels = llvm::divideCeil(p.n, kColumns);
   int64_t m = blocks * rows, n = panels * kColumns;
   int64_t k = llvm::alignTo(p.k, kSteps);

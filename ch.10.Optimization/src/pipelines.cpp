@@ -55,11 +55,16 @@ void registerDialects(DialectRegistry &registry) {
   vector::registerSubsetOpInterfaceExternalModels(registry);
 }
 
+static std::unique_ptr<Pass> approximateMath() {
+  return ch6::createApproximateMathPass("ch10-approximate-math");
+}
+
 void registerPasses() {
   registerPass(createProductsPass);
   registerPass(createPadPass);
   registerPass(createPackPass);
   registerPass(createDropSchedulePass);
+  registerPass(approximateMath);
   registerPass(
       [] { return ch9::createCopiesToLoopsPass("ch10-copies-to-loops"); });
   registerPass([] { return createSchedulePass(""); });
@@ -104,7 +109,7 @@ static void finish(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  pm.addPass(ch6::createApproximateMathPass());
+  pm.addPass(approximateMath());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addNestedPass<func::FuncOp>(createLoopInvariantCodeMotionPass());
