@@ -52,9 +52,8 @@ def test_pipelines():
 # --- products -------------------------------------------------------------------------------------------
 
 SHAPES = [
-    *[(m, 24, 40) for m in range(1, 21)],
-    (8, 4, 32), (1, 1, 1), (64, 64, 64), (7, 3, 31), (9, 17, 33), (127, 130, 65), (33, 1, 1), (1, 100, 1), (65, 66, 67),
-    (0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0), (0, 0, 5),
+    (8, 4, 32), (1, 1, 1), (64, 64, 64), (7, 3, 31), (9, 17, 33), (33, 1, 1), (1, 100, 1), (65, 66, 67),
+    (0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0),
 ]  # fmt: skip
 
 
@@ -65,8 +64,14 @@ def test_every_shape(m, k, n, pipeline):
     assert_is_product(product(a, b, pipeline), a, b)
 
 
+@pytest.mark.parametrize("rows", range(1, 21))
+def test_any_number_of_rows(rows):
+    a, b = draw(rows, 24), draw(24, 40, seed=1)
+    assert_is_product(product(a, b), a, b)
+
+
 @EVERY_RUNG
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(st.data())
 def test_any_shape_and_strides(pipeline, data):
     m, k, n = (data.draw(st.integers(0, 40)) for _ in range(3))

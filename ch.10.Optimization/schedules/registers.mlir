@@ -7,6 +7,7 @@
 module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
     %products = transform.structured.match ops{["linalg.matmul"]} in %root : (!transform.any_op) -> !transform.any_op
+    // [tiles]
     transform.foreach %products : !transform.any_op {
     ^bb0(%product: !transform.any_op):
       %tile, %rows, %columns = transform.structured.tile_using_for %product tile_sizes [8, 32, 0]
@@ -15,14 +16,18 @@ module attributes {transform.with_named_sequence} {
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
       transform.structured.vectorize %step : !transform.any_op
     }
+    // [/tiles]
     %function = transform.structured.match ops{["func.func"]} in %root : (!transform.any_op) -> !transform.any_op
     transform.apply_patterns to %function {
       transform.apply_patterns.tensor.fold_tensor_subset_ops_into_vector_transfers
       transform.apply_patterns.canonicalization
     } : !transform.any_op
+    // [hoist]
     // The one line that "vectorized" does not have.
     %loops = transform.structured.match ops{["scf.for"]} in %root : (!transform.any_op) -> !transform.any_op
     transform.loop.hoist_loop_invariant_subsets %loops : !transform.any_op
+    // [/hoist]
+    // [lower]
     transform.apply_patterns to %function {
       transform.apply_patterns.vector.reduction_to_contract
       transform.apply_patterns.vector.transfer_permutation_patterns
@@ -34,6 +39,7 @@ module attributes {transform.with_named_sequence} {
     transform.apply_patterns to %function {
       transform.apply_patterns.vector.lower_outerproduct
     } : !transform.any_op
+    // [/lower]
     transform.yield
   }
 }
