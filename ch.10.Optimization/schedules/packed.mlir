@@ -10,13 +10,13 @@
 //       C = epilogue(acc)
 module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
-    // [fuse]
     %products = transform.structured.match attributes {ch10.product} in %root : (!transform.any_op) -> !transform.any_op
     transform.foreach %products : !transform.any_op {
     ^bb0(%product: !transform.any_op):
       %b = transform.get_producer_of_operand %product[1] : (!transform.any_op) -> !transform.any_op
       %zeros = transform.get_producer_of_operand %product[2] : (!transform.any_op) -> !transform.any_op
       %epilogue = transform.get_consumers_of_result %product[0] : (!transform.any_op) -> !transform.any_op
+      // [fuse]
       // for n: one panel of B is packed, and used for all of A.
       %columns, %n = transform.structured.tile_using_for %epilogue tile_sizes [0, 0, 1, 0]
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
@@ -26,6 +26,7 @@ module attributes {transform.with_named_sequence} {
           : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
       %panel, %n3 = transform.structured.fuse_into_containing_op %b into %n2
           : (!transform.any_op, !transform.any_op) -> (!transform.any_op, !transform.any_op)
+      // [/fuse]
       // for m: one tile of C.
       %last, %m = transform.structured.tile_using_for %columns tile_sizes [1, 0, 0, 0]
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
@@ -39,7 +40,6 @@ module attributes {transform.with_named_sequence} {
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
       transform.annotate %m2 "ch10.tile" : !transform.any_op
     }
-    // [/fuse]
     // [packs]
     %packs = transform.structured.match attributes {ch10.pack} in %root : (!transform.any_op) -> !transform.any_op
     transform.foreach %packs : !transform.any_op {

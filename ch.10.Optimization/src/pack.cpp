@@ -50,9 +50,9 @@ Value packed(ImplicitLocOpBuilder &b, Value value, ArrayRef<int64_t> order) {
   return moved->getResult(0);
 }
 
-// [pack]
 /// The product in panels, as a tensor of [M, N] again.
 Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
+  // [panels]
   int64_t blocks = llvm::divideCeil(p.m, kRows);
   // Two rows at least: one row's product would be vectorized otherwise than
   // as multiply-adds, and its bits would depend on whether it is alone.
@@ -74,6 +74,7 @@ Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
     w = expand(b, w, {k, panels, kColumns}, {{0}, {1, 2}});
     w = packed(b, w, {1, 0, 2});
   }
+  // [/panels]
 
   MLIRContext *context = b.getContext();
   AffineExpr im, in, ik, imi, ini;
@@ -102,7 +103,6 @@ Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
       groups);
   return ch10::corner(b, flat, {p.m, p.n});
 }
-// [/pack]
 
 struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PackPass)
