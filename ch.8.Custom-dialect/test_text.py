@@ -73,6 +73,7 @@ DIALECT = "Dialect `llvm' not found for custom op 'llvm.inline_asm'"
         (function("linalg.softmax dimension(0) ins(%m : memref<4xf32>) outs(%m : memref<4xf32>)"),
          "ir:2:1: error: 'linalg.softmax' op is not translated by any pass of this chapter"),
     ],
+    ids=lambda value: value[:20],  # pytest puts the id into the environment, which has no room for a whole text
 )  # fmt: skip
 def test_text_that_cannot_be_compiled_says_why(text, sentence, capfd):
     with pytest.raises(ch8.CompileError) as raised:
