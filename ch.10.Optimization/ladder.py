@@ -106,7 +106,9 @@ def draw(rates: dict[str, float], title: str, file: pathlib.Path) -> None:
     colors = ["tab:blue" if name in ch10.PIPELINES else "tab:gray" for name in names]
     figure, axes = plt.subplots(figsize=(8, 3.6), dpi=110)
     bars = axes.bar(names, [rates[name] for name in names], color=colors)
-    axes.bar_label(bars, fmt="%.3g", fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    axes.bar_label(
+        bars, fmt="%.3g", fontsize=8, padding=2, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0}
+    )
     axes.axhline(rates["peak"], color="tab:red", linewidth=1)
     axes.annotate(
         "multiply-adds on registers", (-0.4, rates["peak"]), va="bottom", color="tab:red", fontsize=8
