@@ -356,10 +356,16 @@ def test_the_epilogue_is_on_the_tile():
 
 
 def test_optimized_writes_c_once():
-    """Packed A, one panel of B, and no buffer for C: the tiles go where the caller wants them."""
+    """Packed A, one panel of B, and no buffer for C: the tiles go where the caller wants them. LLVM 21's
+    eliminate-empty-tensors does not look through a view of C's shape; there C has a buffer too."""
     buffers = dict(ch10.stages(wide(), "optimized"))["convert-linalg-to-loops"]
-    assert re.findall(r"memref\.alloc\(\).*: memref<(\w+)>", buffers) == ["16x64x8xf32", "1x64x32xf32"]
-    assert "memref.copy" not in buffers
+    result = ["16x8x8x32xf32"] if chapters.llvm_major() == 21 else []
+    assert re.findall(r"memref\.alloc\(\).*: memref<(\w+)>", buffers) == [
+        "16x64x8xf32",
+        *result,
+        "1x64x32xf32",
+    ]
+    assert chapters.llvm_major() == 21 or "memref.copy" not in buffers
 
 
 @EVERY_RUNG

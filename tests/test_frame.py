@@ -117,7 +117,7 @@ def test_a_new_chapter_is_a_folder_and_one_line(tmp_path):
     tree = tmp_path / "the course"  # a space in the path is fine
     for path in files_of_the_tree():
         if (
-            path.suffix in {".txt", ".cmake", ".in", ".td", ".cpp", ".h", ".py", ".json"}
+            path.suffix in {".txt", ".cmake", ".in", ".td", ".mlir", ".cpp", ".h", ".py", ".json"}
             and "models" not in path.parts
         ):
             copy = tree / path.relative_to(ROOT)

@@ -27,7 +27,8 @@ for module in modules:
     assert long is short, f"{module} has two module objects"
     assert pathlib.Path(long.__file__).is_relative_to(site), f"{long.__file__} is not in {site}"
 for path in pathlib.Path(site).glob("ch*_*.py"):
-    importlib.import_module(path.stem)
+    if not path.stem.startswith("ch9_nn"):  # these need the MLIR project's bindings: ch.9's own tests have them
+        importlib.import_module(path.stem)
 import numpy as np, ch1
 product = ch1.gemm(np.ones((8, 32), np.float32), np.ones((32, 16), np.float32))
 assert (product == 32).all()
@@ -92,7 +93,11 @@ def test_the_bundled_model_is_installed(site):
 
 
 def test_nothing_else_is_installed(site):
-    known = {f"ch{chapters.number(folder)}" for folder in chapters.source_folders()} | {"nano", "graph", "lowering"}
+    known = {f"ch{chapters.number(folder)}" for folder in chapters.source_folders()} | {
+        "nano",
+        "graph",
+        "lowering",
+    }
     assert not [path.name for path in site.iterdir() if re.split(r"[._]", path.name)[0] not in known]
 
 
