@@ -10,11 +10,13 @@ import chapters  # noqa: F401  finds the build tree
 
 import ch6_softmax as ch6
 
+
+def show(name, y):
+    print(f"{name:14}", *(f"{p:.4f}" for p in y))
+
+
 if __name__ == "__main__":
     # [example]
-    def show(name, y):
-        print(f"{name:14}", *(f"{p:.4f}" for p in y))
-
     scores = np.array([1, 2, 3, 4], np.float32)
     for lowering in ("polynomial", "llvm", "libm"):
         show(lowering, ch6.softmax(scores, lowering=lowering))
