@@ -82,3 +82,33 @@ def ticks_during(work, times: int = 5) -> int:
         sys.setswitchinterval(interval)
         done.set()
         thread.join()
+
+
+def together(*calls, patience_s: float = 60) -> list:
+    """What the calls return, or the exceptions they raise, each in a thread of its own, begun at the same time."""
+    ready, results = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def work(i):
+        ready.wait()
+        try:
+            results[i] = calls[i]()
+        except Exception as error:
+            results[i] = error
+
+    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(patience_s)
+        assert not thread.is_alive(), "a thread waits forever"
+    return results
+
+
+def memory_growth_kb(setup: str, body: str, warm_up: int = 1000, calls: int = 10_000) -> int:
+    """How much a fresh process grows while it runs `body` `calls` times, after `warm_up` times. `setup` runs once."""
+    lines = ["import chapters, numpy as np", *textwrap.dedent(setup).splitlines()]
+    lines += ["def turns(n):", "    for _ in range(n):"]
+    lines += ["        " + line for line in textwrap.dedent(body).splitlines()]
+    lines += [f"turns({warm_up})", "before = chapters.resident_kb()"]
+    lines += [f"turns({calls})", "print(chapters.resident_kb() - before)"]
+    return int(run_python("\n".join(lines)))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 import chapters  # finds the build tree
-from course_testing import assert_is_product, run_python, strided, ticks_during
+from course_testing import assert_is_product, memory_growth_kb, run_python, strided, ticks_during
 
 import ch1
 import ch1_fixed_size
@@ -360,23 +360,21 @@ def test_other_threads_run_while_one_compiles(work):
 
 
 def test_ten_thousand_calls_leave_no_memory():
-    growth_kb = run_python("""
-        import chapters, numpy as np, ch1
+    growth_kb = memory_growth_kb(
+        """
+        import ch1
         A, B = np.ones((8, 32), np.float32), np.ones((32, 16), np.float32)
-        def calls(n):
-            for _ in range(n):
-                ch1.gemm(A, B)
-                ch1.gemm(A[::-1], B.T.copy().T)
-                try:
-                    ch1.gemm(A, A)
-                except ValueError:
-                    pass
-        calls(1000)
-        before = chapters.resident_kb()
-        calls(10_000)
-        print(chapters.resident_kb() - before)
-    """)
-    assert int(growth_kb) < 2048
+        """,
+        """
+        ch1.gemm(A, B)
+        ch1.gemm(A[::-1], B.T.copy().T)
+        try:
+            ch1.gemm(A, A)
+        except ValueError:
+            pass
+        """,
+    )
+    assert growth_kb < 2048
 
 
 def test_compiling_again_and_again_leaves_little_memory():

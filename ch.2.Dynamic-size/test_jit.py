@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chapters  # finds the build tree
-from course_testing import assert_is_product, run_python, strided, ticks_during
+from course_testing import assert_is_product, memory_growth_kb, run_python, strided, ticks_during
 
 import ch1
 import ch2
@@ -497,25 +497,23 @@ def test_other_threads_run_meanwhile(what):
 
 
 def test_ten_thousand_calls_leave_no_memory():
-    growth_kb = run_python("""
-        import chapters, numpy as np, ch2
+    growth_kb = memory_growth_kb(
+        """
+        import ch2
         A, B = np.ones((8, 32), np.float32), np.ones((32, 16), np.float32)
-        def calls(n):
-            for _ in range(n):
-                ch2.gemm(A, B)
-                ch2.gemm_ciface(A[::-1], B)
-                ch2.gemm(B.T, A.T)
-                ch2.descriptor(A[::-1])
-                try:
-                    ch2.gemm(A, A)
-                except ValueError:
-                    pass
-        calls(1000)
-        before = chapters.resident_kb()
-        calls(10_000)
-        print(chapters.resident_kb() - before)
-    """)
-    assert int(growth_kb) < 2048
+        """,
+        """
+        ch2.gemm(A, B)
+        ch2.gemm_ciface(A[::-1], B)
+        ch2.gemm(B.T, A.T)
+        ch2.descriptor(A[::-1])
+        try:
+            ch2.gemm(A, A)
+        except ValueError:
+            pass
+        """,
+    )
+    assert growth_kb < 2048
 
 
 def test_compiling_again_and_again_leaves_little_memory():

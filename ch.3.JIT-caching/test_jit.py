@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import chapters  # finds the build tree
-from course_testing import assert_is_product, run_python, strided
+from course_testing import assert_is_product, memory_growth_kb, run_python, strided, together
 
 import ch3
 import ch3_jit_caching
@@ -38,26 +38,6 @@ def empty_cache():
     ch3.clear_cache()
     yield
     ch3.clear_cache()
-
-
-def together(*calls):
-    """What the calls return, or the exceptions they raise, each in a thread of its own, begun at the same time."""
-    ready, results = threading.Barrier(len(calls)), [None] * len(calls)
-
-    def work(i):
-        ready.wait()
-        try:
-            results[i] = calls[i]()
-        except Exception as error:
-            results[i] = error
-
-    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive(), "a thread waits forever"
-    return results
 
 
 # --- the result ----------------------------------------------------------------------------------------
@@ -639,25 +619,23 @@ def test_a_process_ends_well():
 
 
 def test_ten_thousand_calls_leave_no_memory():
-    growth_kb = run_python("""
-        import chapters, numpy as np, ch3
+    growth_kb = memory_growth_kb(
+        """
+        import ch3
         A, B = np.ones((5, 7), np.float32), np.ones((7, 3), np.float32)
         ir = ch3.ir()
-        def calls(n):
-            for _ in range(n):
-                ch3.gemm(A, B)
-                ch3.gemm_fixed(A, B)
-                ch3.run(ir, A, B)
-                try:
-                    ch3.gemm(A, A)
-                except ValueError:
-                    pass
-        calls(1000)
-        before = chapters.resident_kb()
-        calls(10_000)
-        print(chapters.resident_kb() - before)
-    """)
-    assert int(growth_kb) < 2048
+        """,
+        """
+        ch3.gemm(A, B)
+        ch3.gemm_fixed(A, B)
+        ch3.run(ir, A, B)
+        try:
+            ch3.gemm(A, A)
+        except ValueError:
+            pass
+        """,
+    )
+    assert growth_kb < 2048
 
 
 def test_clearing_again_and_again_leaves_little_memory():

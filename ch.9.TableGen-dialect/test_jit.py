@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chapters  # finds the build tree
-from course_testing import EPSILON, assert_is_product, run_python, strided, ticks_during
+from course_testing import EPSILON, assert_is_product, memory_growth_kb, run_python, strided, ticks_during
 
 import ch9
 import ch9_tablegen_dialect
@@ -279,18 +279,16 @@ def test_other_threads_run_while_one_computes_or_compiles():
 
 
 def test_ten_thousand_calls_leave_no_memory():
-    growth_kb = run_python("""
-        import chapters, numpy as np, ch9
+    growth_kb = memory_growth_kb(
+        """
+        import ch9
         x, w = np.ones((5, 8), np.float32), np.ones((7, 8), np.float32)
-        def calls(n):
-            for _ in range(n):
-                ch9.forward(ch9.softmax(ch9.relu(ch9.linear(x, w))))
-        calls(1000)
-        before = chapters.resident_kb()
-        calls(10_000)
-        print(chapters.resident_kb() - before)
-    """)
-    assert int(growth_kb) < 2048
+        """,
+        """
+        ch9.forward(ch9.softmax(ch9.relu(ch9.linear(x, w))))
+        """,
+    )
+    assert growth_kb < 2048
 
 
 # --- the IR ---------------------------------------------------------------------------------------------

@@ -14,33 +14,13 @@ using ch9::toTensor;
 namespace ch11 {
 
 static void bindOps(py::module_ &m) {
-  m.def(
-      "add",
-      [](const py::object &a, const py::object &b) {
-        return add(toTensor(a, "a"), toTensor(b, "b"));
-      },
-      py::arg("a"), py::arg("b"),
-      "a + b; b has a's shape, or is a vector added to every row.");
-  m.def(
-      "mul",
-      [](const py::object &a, const py::object &b) {
-        return mul(toTensor(a, "a"), toTensor(b, "b"));
-      },
-      py::arg("a"), py::arg("b"), "a * b, element by element; shapes as add.");
-  m.def(
-      "matmul",
-      [](const py::object &a, const py::object &b) {
-        return matmul(toTensor(a, "a"), toTensor(b, "b"));
-      },
-      py::arg("a"), py::arg("b"),
-      "a @ b: [M, K] x [K, N] -> [M, N], or the same for H pairs.");
-  m.def(
-      "transpose",
-      [](const py::object &t) { return transpose(toTensor(t, "t")); },
-      py::arg("t"), "Swaps the last two axes.");
-  m.def(
-      "softmax", [](const py::object &t) { return softmax(toTensor(t, "t")); },
-      py::arg("t"), "Softmax over the last axis.");
+  ch9::bindBinary(m, "add", add,
+                  "a + b; b has a's shape, or is a vector added to every row.");
+  ch9::bindBinary(m, "mul", mul, "a * b, element by element; shapes as add.");
+  ch9::bindBinary(m, "matmul", matmul,
+                  "a @ b: [M, K] x [K, N] -> [M, N], or the same for H pairs.");
+  ch9::bindUnary(m, "transpose", transpose, "t", "Swaps the last two axes.");
+  ch9::bindUnary(m, "softmax", softmax, "t", "Softmax over the last axis.");
   m.def(
       "scale",
       [](const py::object &t, float factor) {

@@ -1,6 +1,7 @@
 // A softmax is never below 0, so a relu of it changes nothing. Teach ReluOp::fold() in src/canonicalize.cpp to say so;
 // NaN stays NaN in both, so nothing is lost there either.
 // Check: python3 exercises/check.py 1     (builds ch9-opt, then runs it on this file)
+// RUN: ch9-opt --canonicalize %s | FileCheck %s
 
 // CHECK-LABEL: @goes
 // CHECK:         %[[P:.+]] = nn.softmax %arg0

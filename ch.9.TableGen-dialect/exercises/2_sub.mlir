@@ -1,6 +1,7 @@
 // A new op: nn.sub, lhs - rhs, with the shapes and the format of nn.add. Add it to inc/ch9/NNOps.td and src/dialect.cpp; how
 // many lines does the lowering need?
 // Check: python3 exercises/check.py 2     (builds ch9-opt, then runs it on this file)
+// RUN: ch9-opt --canonicalize --ch9-to-linalg %s | FileCheck %s
 
 // CHECK-LABEL: @sub
 // CHECK:         linalg.generic

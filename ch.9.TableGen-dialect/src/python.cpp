@@ -156,4 +156,22 @@ void bindTensor(py::module_ &m, Chooser choose, const std::string &standard,
   bindCalls<const std::string &>(m, choose, py::arg("pipeline") = standard);
 }
 
+void bindUnary(py::module_ &m, const char *name, Tensor (*op)(const Tensor &),
+               const char *argument, const char *doc) {
+  m.def(
+      name, [=](const py::object &x) { return op(toTensor(x, argument)); },
+      py::arg(argument), doc);
+}
+
+void bindBinary(py::module_ &m, const char *name,
+                Tensor (*op)(const Tensor &a, const Tensor &b),
+                const char *doc) {
+  m.def(
+      name,
+      [=](const py::object &a, const py::object &b) {
+        return op(toTensor(a, "a"), toTensor(b, "b"));
+      },
+      py::arg("a"), py::arg("b"), doc);
+}
+
 } // namespace ch9

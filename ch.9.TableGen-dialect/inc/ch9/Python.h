@@ -33,6 +33,14 @@ using Chooser = Compiler &(*)(const std::string &pipeline);
 void bindTensor(pybind11::module_ &m, Chooser choose,
                 const std::string &standard, const Operators &operators);
 
+/// Adds to `m` a function of one value, or of a and b; arrays become values.
+void bindUnary(pybind11::module_ &m, const char *name,
+               Tensor (*op)(const Tensor &), const char *argument,
+               const char *doc);
+void bindBinary(pybind11::module_ &m, const char *name,
+                Tensor (*op)(const Tensor &a, const Tensor &b),
+                const char *doc);
+
 /// Adds the ops of nn to `m`: add, mul, matmul, transpose, relu, softmax,
 /// linear (nn_python.cpp).
 void bindOps(pybind11::module_ &m);
