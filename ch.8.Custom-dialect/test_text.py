@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import chapters  # finds the build tree
@@ -229,6 +229,7 @@ def test_a_missing_helper_is_a_sentence(tmp_path):
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32))
+@example(909472)  # what stays has llvm.intr.vector.insert in it: "vector." within a name is no op of vector
 def test_mutations_compile_or_are_refused(seed):
     text = corpus.mutated(random.Random(seed))
     try:
@@ -236,7 +237,7 @@ def test_mutations_compile_or_are_refused(seed):
     except (ch8.CompileError, TypeError, ValueError) as error:
         assert len(str(error)) > 20, error  # a sentence
     else:
-        assert stages[0][0] == "input" and not re.search(r"\b(linalg|scf|vector)\.", stages[-1][1])
+        assert stages[0][0] == "input" and not re.search(r"(?<![\w.])(linalg|scf|vector)\.", stages[-1][1])
 
 
 @pytest.mark.parametrize("name", TEXTS)
