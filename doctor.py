@@ -240,6 +240,7 @@ def check_llvm(found: list):
                 f"mlir-{newest}-tools",
                 f"clang-{newest}",
                 f"lld-{newest}",
+                f"libomp-{newest}-dev",
             )
             + ". Elsewhere? python3 doctor.py --llvm DIR",
         )
@@ -309,7 +310,7 @@ def check_compiler(llvm):
         yield Check(group, "libomp", "ok", sorted(libomp)[0])
     else:
         yield Check(
-            group, "libomp", "absent", "for loops that OpenMP runs in parallel", apt(f"libomp-{major}-dev")
+            group, "libomp", "absent", "everything runs on one thread without it", apt(f"libomp-{major}-dev")
         )
 
 

@@ -77,6 +77,7 @@ missing_of_llvm() { # missing_of_llvm VERSION: names of packages
   [[ -e $prefix/lib/cmake/llvm/LLVMConfig.cmake && -e $prefix/bin/FileCheck ]] || missing+=("llvm-$1-dev")
   [[ -e $prefix/lib/cmake/mlir/MLIRConfig.cmake ]] || missing+=("libmlir-$1-dev")
   [[ -e $prefix/bin/mlir-opt && -e $prefix/bin/mlir-tblgen ]] || missing+=("mlir-$1-tools")
+  [[ -e $prefix/lib/libomp.so ]] || ! can_install || missing+=("libomp-$1-dev") # threads; without it there is one
   # clang and lld build the course three times as fast as g++ does, so g++ alone is enough only where
   # nothing can be installed.
   if can_install || ! command -v c++ >/dev/null; then

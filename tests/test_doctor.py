@@ -128,7 +128,7 @@ def test_the_set_up_agrees():
     assert f"{doctor.cmake_needed()}\\n%s" in setup and "sys.version_info >= (3, 11)" in setup
     assert doctor.python_needed() == "3.11"
     assert "libffi-dev" in setup and "libffi-dev" in DOCTOR.read_text()
-    for package in ("llvm-$1-dev", "libmlir-$1-dev", "mlir-$1-tools", "clang-$1", "lld-$1"):
+    for package in ("llvm-$1-dev", "libmlir-$1-dev", "mlir-$1-tools", "clang-$1", "lld-$1", "libomp-$1-dev"):
         assert package in setup and package.replace("$1", "{newest}") in DOCTOR.read_text()
 
 
@@ -149,7 +149,7 @@ def test_an_llvm_that_the_course_does_not_follow(tmp_path):
     assert f"missing LLVM, MLIR no 22 or 21; there is only 20.1.8 in {tmp_path}/llvm-20 ->" in line(
         report, "LLVM, MLIR"
     )
-    assert "llvm-22-dev libmlir-22-dev mlir-22-tools clang-22 lld-22" in line(report, "LLVM, MLIR")
+    assert "llvm-22-dev libmlir-22-dev mlir-22-tools clang-22 lld-22 libomp-22-dev" in line(report, "LLVM, MLIR")
     assert (
         "\nMissing: LLVM, MLIR" in report and "./test.sh --setup-only installs and builds all of it" in report
     )
