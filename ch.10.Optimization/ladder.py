@@ -20,8 +20,8 @@ from timing import medians, processor
 
 import chapters  # finds the build tree
 
-import ch8
 import ch10_optimization as ch10
+from limits import peak_candidate
 
 try:
     import torch
@@ -29,37 +29,6 @@ except ImportError:
     torch = None
 
 SLOW_TURNS = 1  # of the baseline, which takes seconds where the others take milliseconds
-
-
-# [peak]
-def peak_ir(chains: int, width: int, steps: int) -> str:
-    """`chains` accumulators of `width` floats; each goes through `steps` multiply-adds, and nothing is loaded."""
-    memory, vector = f"memref<{chains}x{width}xf32>", f"vector<{width}xf32>"
-    numbers = range(chains)
-    vectors = ", ".join([vector] * chains)
-    row = "".join(f"  %row{i} = arith.constant {i} : index\n" for i in numbers)
-    read = "".join(f"  %c{i} = vector.load %x[%row{i}, %row0] : {memory}, {vector}\n" for i in numbers)
-    step = "".join(f"    %b{i} = vector.fma %a{i}, %c0, %a{i} : {vector}\n" for i in numbers)
-    write = "".join(f"  vector.store %sums#{i}, %out[%row{i}, %row0] : {memory}, {vector}\n" for i in numbers)
-    return f"""
-func.func @peak(%x: {memory}, %out: {memory}) {{
-{row}{read}
-  %steps = arith.constant {steps} : index
-  %sums:{chains} = scf.for %k = %row0 to %steps step %row1
-      iter_args({", ".join(f"%a{i} = %c{i}" for i in numbers)}) -> ({vectors}) {{
-{step}    scf.yield {", ".join(f"%b{i}" for i in numbers)} : {vectors}
-  }}
-{write}  return
-}}"""
-
-
-# [/peak]
-
-
-def peak_candidate(chains=12, width=16, steps=200_000):
-    """(what runs the loop, its operations). 12 chains: each multiply-add has time until its result is wanted."""
-    text, x = peak_ir(chains, width, steps), np.zeros((chains, width), np.float32)
-    return lambda: ch8.execute(text, "peak", [x], (chains, width)), 2 * chains * width * steps
 
 
 def measure(m: int, k: int, n: int, turns: int) -> dict[str, float]:

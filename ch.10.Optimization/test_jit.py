@@ -1,11 +1,10 @@
 """What chapter 10 must do. Run it by pytest, or as a script: `python3 test_jit.py`.
 
-The passes' own tests are tests/*.mlir.
+What the kernel of the last rung can beyond the others: test_kernel.py. IR and schedules: test_schedules.py. The
+passes' own tests are tests/*.mlir.
 """
 
 import pathlib
-import re
-import subprocess
 import sys
 import threading
 
@@ -20,29 +19,7 @@ from course_testing import assert_is_product, run_python, strided, ticks_during
 
 import ch10
 import ch10_optimization
-
-HERE = pathlib.Path(__file__).resolve().parent
-EVERY_RUNG = pytest.mark.parametrize("pipeline", ch10.PIPELINES)
-SCALAR = ("baseline", "loop-order", "fused", "tiled")  # two roundings a step: multiply, add
-VECTOR = ("vectorized", "registers", "optimized")  # one, where the machine can: multiply-add
-
-
-def draw(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape, dtype=np.float32)
-
-
-def product(a, b, pipeline="optimized"):
-    return ch10.forward(ch10.matmul(a, b), pipeline)
-
-
-def same_bits(x, y):
-    return np.array_equal(x.view(np.uint32), y.view(np.uint32))
-
-
-def numpy_softmax(x):
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
+from ch10_testing import EVERY_RUNG, SCALAR, VECTOR, draw, numpy_softmax, product, same_bits
 
 def test_pipelines():
     assert (*SCALAR, *VECTOR) == ch10.PIPELINES
@@ -213,7 +190,7 @@ def test_a_rung_compiles_a_structure_once(empty_cache):
             product(A, B, pipeline)
     info = ch10.cache_info()
     assert (info.hits, info.misses, info.size) == (4, 2, 2) and info.compile_seconds > 0
-    assert info.capacity == 64 * len(ch10.PIPELINES)
+    assert info.capacity >= 2 * 64  # 64 structures for each rung and machine that was asked for
     ch10.clear_cache()
     assert ch10.cache_info()[:4] == (0, 0, 0.0, 0)
 
@@ -265,208 +242,6 @@ def test_ten_thousand_calls_leave_no_memory():
         print(chapters.resident_kb() - before)
     """)
     assert int(growth_kb) < 2048
-
-
-# --- what the schedules do ------------------------------------------------------------------------------
-
-
-def wide():
-    return T(draw(128, 64)) @ draw(64, 256)
-
-
-def scheduled(tensor, pipeline):
-    """The IR after the schedule, which ch10-drop-schedule has taken out again."""
-    return dict(ch10.stages(tensor, pipeline))["ch10-drop-schedule"]
-
-
-def test_loop_order():
-    chapters.filecheck(
-        scheduled(wide(), "loop-order"),
-        """
-        CHECK: affine_map<(d0, d1, d2) -> (d0, d1)>
-        CHECK: linalg.generic {{.+}} iterator_types = ["parallel", "reduction", "parallel"]
-        CHECK-NOT: transform.
-        """,
-    )
-
-
-def test_fused():
-    t = ch10.relu(wide() + draw(256))
-    assert dict(ch10.stages(t, "loop-order"))["convert-linalg-to-loops"].count("arith.maximumf") == 1
-    loops = {p: scheduled_loops(t, p) for p in ("loop-order", "fused")}
-    assert loops["loop-order"] - loops["fused"] == 2  # one nest of two loops less
-
-
-def scheduled_loops(tensor, pipeline):
-    return dict(ch10.stages(tensor, pipeline))["convert-linalg-to-loops"].count("scf.for")
-
-
-def test_tiled():
-    chapters.filecheck(
-        scheduled(wide(), "tiled"),
-        """
-        CHECK-COUNT-3: scf.for %{{.+}} = %c0{{.*}} to %{{.+}} step %c64
-        CHECK: linalg.generic {{.+}} iterator_types = ["parallel", "reduction", "parallel"]{{.+}} tensor<64x64xf32>
-        """,
-    )
-
-
-def body_of_the_k_loop(text):
-    """The lines between the innermost scf.for and its yield, where the multiply-adds are."""
-    (body,) = [part for part in re.split(r"scf\.for|scf\.yield", text) if "vector.fma" in part]
-    return body
-
-
-@pytest.mark.parametrize("pipeline, writes", [("vectorized", 1), ("registers", 0), ("optimized", 0)])
-def test_the_accumulator(pipeline, writes):
-    body = body_of_the_k_loop(scheduled(wide(), pipeline))
-    assert body.count("vector.fma") == 32 and body.count("vector<32xf32>") > 32  # 8 rows, 4 steps of k
-    assert body.count("vector.transfer_write") == writes
-    assert body.count("vector.transfer_read") == 2 + writes
-
-
-@pytest.mark.parametrize("pipeline", VECTOR)
-def test_machine_code(pipeline):
-    """In the loop with the multiply-adds: stores only where C does not stay in registers."""
-    ir = ch10.llvm_ir(wide(), pipeline)
-    blocks = [b for b in re.split(r"\n(?=[\w.]+:)", ir) if "call <32 x float> @llvm.fmuladd.v32f32" in b]
-    assert blocks
-    for block in blocks:
-        stores = len(re.findall(r"store <32 x float>", block))
-        assert stores == (8 if pipeline == "vectorized" else 0), block
-    if "avx512f" in pathlib.Path("/proc/cpuinfo").read_text():
-        assembly = ch10.assembly(wide(), pipeline)
-        assert len(set(re.findall(r"vfmadd231ps\s[^\n]*, %(zmm\d+)\n", assembly))) >= 16
-
-
-def test_the_epilogue_is_on_the_tile():
-    t = ch10.relu(ch10.linear(draw(128, 64), draw(256, 64), draw(256)))
-    chapters.filecheck(
-        scheduled(t, "optimized"),
-        """
-        CHECK: scf.for
-        CHECK: vector.fma
-        CHECK: arith.addf %{{.+}} : vector<8x32xf32>
-        CHECK: arith.maximumf %{{.+}} : vector<8x32xf32>
-        CHECK: vector.transfer_write
-        CHECK: ch10.tile
-        CHECK-NOT: linalg.generic
-        """,
-    )
-
-
-def test_optimized_writes_c_once():
-    """Packed A, one panel of B, and no buffer for C: the tiles go where the caller wants them. LLVM 21's
-    eliminate-empty-tensors does not look through a view of C's shape; there C has a buffer too."""
-    buffers = dict(ch10.stages(wide(), "optimized"))["convert-linalg-to-loops"]
-    result = ["16x8x8x32xf32"] if chapters.llvm_major() == 21 else []
-    assert re.findall(r"memref\.alloc\(\).*: memref<(\w+)>", buffers) == [
-        "16x64x8xf32",
-        *result,
-        "1x64x32xf32",
-    ]
-    assert chapters.llvm_major() == 21 or "memref.copy" not in buffers
-
-
-@EVERY_RUNG
-def test_stages(pipeline):
-    t = ch10.relu(wide())
-    stages = ch10.stages(t, pipeline=pipeline)
-    assert stages[0] == ("input", ch10.ir(t, pipeline=pipeline))
-    assert (
-        "memref" not in stages[-1][1] and "vector." not in stages[-1][1] and "transform." not in stages[-1][1]
-    )
-    assert "define" in ch10.llvm_ir(t, pipeline) and "forward" in ch10.assembly(t, pipeline)
-
-
-def opt(*arguments, text):
-    return subprocess.run(
-        [*arguments, "-"], input=text, env=chapters.environment(), capture_output=True, text=True
-    )
-
-
-def test_every_pass_is_known_to_the_tool():
-    names = {name for p in ch10.PIPELINES for name, _ in ch10.stages(T(A) @ B, p)[1:]} - {"ch10-schedule"}
-    for flag in [*(f"--{name}" for name in sorted(names - {"transform-interpreter"})), "--ch10-pipeline"]:
-        done = opt("ch10-opt", flag, text="module {}")
-        assert done.returncode == 0, (flag, done.stderr)
-
-
-SCHEDULES = {
-    "loop-order": ("loop-order", "ch10-products"),
-    "tiled": ("tiled", "linalg-fuse-elementwise-ops"),
-    "vectorized": ("vectorized", "linalg-fuse-elementwise-ops"),
-    "registers": ("registers", "linalg-fuse-elementwise-ops"),
-    "packed": ("optimized", "ch10-pack"),
-}
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_schedule_works_with_mlir_opt(schedule):
-    """The file by itself and mlir-opt do what the chapter's pipeline does."""
-    pipeline, before = SCHEDULES[schedule]
-    text = dict(ch10.stages(wide(), pipeline))[before]
-    library = f"--transform-preload-library=transform-library-paths={HERE / 'schedules' / schedule}.mlir"
-    done = opt("mlir-opt", library, "--transform-interpreter", text=text)
-    assert done.returncode == 0, done.stderr
-    ours = opt("mlir-opt", text=scheduled(wide(), pipeline)).stdout
-    assert done.stdout == ours
-
-
-def test_every_schedule_is_tested():
-    assert {f.stem for f in HERE.glob("schedules/*.mlir")} == set(SCHEDULES)
-
-
-# --- the lesson -----------------------------------------------------------------------------------------
-
-BROKEN = {
-    "pipeline": "ValueError: pipeline: expected one of 'baseline', 'loop-order'",
-    "schedule": "there is no schedule 'packd'",
-    "handle": "op uses a handle invalidated by a previously executed transform op",
-    "several": "requires exactly one target handle",
-    "ragged": "failed",
-}
-
-
-@pytest.mark.parametrize("case, sentence", BROKEN.items())
-def test_what_breaks(case, sentence):
-    done = subprocess.run([sys.executable, "broken.py", case], cwd=HERE, capture_output=True, text=True)
-    assert done.returncode == 0 and sentence in done.stdout, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    "arguments, status",
-    [
-        (["1"], 1),
-        (["2"], 1),
-        (["3"], 1),
-        (["1", "exercises/solutions/1_epilogue.mlir"], 0),
-        (["2", "exercises/solutions/2_outer.mlir"], 0),
-        (["3", "exercises/solutions/3_registers.mlir"], 0),
-        (["4"], 2),
-    ],
-)
-def test_exercises(arguments, status):
-    done = subprocess.run(
-        [sys.executable, "exercises/check.py", *arguments], cwd=HERE, capture_output=True, text=True
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-
-
-def test_the_ladder(tmp_path):
-    """Two small shapes; the numbers are not looked at."""
-    plot = tmp_path / "ladder.png"
-    done = subprocess.run(
-        [sys.executable, "ladder.py", "--shape", "24", "40", "48", "--turns", "1", "--plot", str(plot)],
-        cwd=HERE, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert all(pipeline in done.stdout for pipeline in ch10.PIPELINES) and "NumPy" in done.stdout
-    assert plot.stat().st_size > 5000
-    wrong = subprocess.run(
-        [sys.executable, "ladder.py", "--size", "0"], cwd=HERE, capture_output=True, text=True
-    )
-    assert wrong.returncode == 2 and "--size" in wrong.stderr
 
 
 def test_names():

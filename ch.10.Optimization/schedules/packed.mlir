@@ -13,7 +13,9 @@ module attributes {transform.with_named_sequence} {
     %products = transform.structured.match attributes {ch10.product} in %root : (!transform.any_op) -> !transform.any_op
     transform.foreach %products : !transform.any_op {
     ^bb0(%product: !transform.any_op):
-      %b = transform.get_producer_of_operand %product[1] : (!transform.any_op) -> !transform.any_op
+      // What packs B; nothing, where B is read as it lies: then there is nothing to fuse either.
+      %producer = transform.get_producer_of_operand %product[1] : (!transform.any_op) -> !transform.any_op
+      %b = transform.structured.match attributes {ch10.pack} in %producer : (!transform.any_op) -> !transform.any_op
       %zeros = transform.get_producer_of_operand %product[2] : (!transform.any_op) -> !transform.any_op
       %epilogue = transform.get_consumers_of_result %product[0] : (!transform.any_op) -> !transform.any_op
       // [fuse]

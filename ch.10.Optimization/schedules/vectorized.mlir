@@ -4,10 +4,13 @@
 module attributes {transform.with_named_sequence} {
   transform.named_sequence @__transform_main(%root: !transform.any_op {transform.readonly}) {
     %products = transform.structured.match ops{["linalg.matmul"]} in %root : (!transform.any_op) -> !transform.any_op
+    // The tile: these are AVX-512's; ch10-schedule puts the machine's own in their place.
+    %r = transform.param.constant 8 : i64 {ch10.rows} -> !transform.param<i64>
+    %c = transform.param.constant 32 : i64 {ch10.columns} -> !transform.param<i64>
     transform.foreach %products : !transform.any_op {
     ^bb0(%product: !transform.any_op):
-      %tile, %rows, %columns = transform.structured.tile_using_for %product tile_sizes [8, 32, 0]
-          : (!transform.any_op) -> (!transform.any_op, !transform.any_op, !transform.any_op)
+      %tile, %rows, %columns = transform.structured.tile_using_for %product tile_sizes [%r, %c, 0]
+          : (!transform.any_op, !transform.param<i64>, !transform.param<i64>) -> (!transform.any_op, !transform.any_op, !transform.any_op)
       %step, %sum = transform.structured.tile_using_for %tile tile_sizes [0, 0, 4]
           : (!transform.any_op) -> (!transform.any_op, !transform.any_op)
       transform.structured.vectorize %step : !transform.any_op

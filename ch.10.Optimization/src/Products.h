@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 #include <optional>
@@ -16,8 +17,15 @@ struct Product {
   int64_t m, k, n;
 };
 
-/// What `op` computes, where that is a product of f32 with fixed sizes.
+/// What `op` computes, where that is a product of f32 with fixed sizes; only
+/// the number of rows, m, may be unknown (ShapedType::kDynamic).
 std::optional<Product> productOf(mlir::linalg::LinalgOp op);
+
+/// All products of a module, in order. Fails with a diagnostic where the number
+/// of rows of one is unknown.
+llvm::LogicalResult
+findProducts(mlir::ModuleOp module,
+             llvm::SmallVectorImpl<mlir::linalg::LinalgOp> &found);
 
 /// `value` in the corner of a tensor of zeros of these sizes.
 mlir::Value padded(mlir::ImplicitLocOpBuilder &b, mlir::Value value,

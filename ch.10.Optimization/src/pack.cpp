@@ -3,6 +3,7 @@
 //   C[M, N] = A[M, K] x B[K, N]
 //     A -> [M/8, K, 8]     eight rows, k after k          "pack"
 //     B -> [N/32, K, 32]   32 columns, k after k          "pack"
+//                          (or read as it lies: pack-b=false)
 //     C[m, mi, n, ni] += A[m, k, mi] * B[n, k, ni]        "product"
 //     relu(C + bias), in the same shape                   "epilogue"
 //
@@ -14,6 +15,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Products.h"
+#include "TiledPass.h"
 #include "ch10/Passes.h"
 #include "ch9/Linalg.h"
 
@@ -30,7 +32,7 @@ using namespace mlir;
 
 namespace {
 
-constexpr int64_t kRows = 8, kColumns = 32, kSteps = 16;
+constexpr int64_t kSteps = 16;
 
 Value expand(ImplicitLocOpBuilder &b, Value value, ArrayRef<int64_t> shape,
              ArrayRef<ReassociationIndices> groups) {
@@ -51,14 +53,15 @@ Value packed(ImplicitLocOpBuilder &b, Value value, ArrayRef<int64_t> order) {
 }
 
 /// The product in panels, as a tensor of [M, N] again.
-Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
+Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p,
+                  const ch10::Tile &tile, bool packB) {
   // [panels]
-  int64_t blocks = llvm::divideCeil(p.m, kRows);
+  int64_t blocks = llvm::divideCeil(p.m, tile.rows);
   // Two rows at least: one row's product would be vectorized otherwise than
   // as multiply-adds, and its bits would depend on whether it is alone.
   int64_t rows = std::max<int64_t>(2, llvm::divideCeil(p.m, blocks));
-  int64_t panels = llvm::divideCeil(p.n, kColumns);
-  int64_t m = blocks * rows, n = panels * kColumns;
+  int64_t panels = llvm::divideCeil(p.n, tile.columns);
+  int64_t m = blocks * rows, n = panels * tile.columns;
   int64_t k = llvm::alignTo(p.k, kSteps);
 
   Value a = ch10::padded(b, p.a, {m, k});
@@ -67,12 +70,13 @@ Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
   Value w;
   if (p.transposed) {
     w = ch10::padded(b, p.b, {n, k});
-    w = expand(b, w, {panels, kColumns, k}, {{0, 1}, {2}});
+    w = expand(b, w, {panels, tile.columns, k}, {{0, 1}, {2}});
     w = packed(b, w, {0, 2, 1}); // [n, k, ni]
   } else {
     w = ch10::padded(b, p.b, {k, n});
-    w = expand(b, w, {k, panels, kColumns}, {{0}, {1, 2}});
-    w = packed(b, w, {1, 0, 2});
+    w = expand(b, w, {k, panels, tile.columns}, {{0}, {1, 2}});
+    if (packB)
+      w = packed(b, w, {1, 0, 2});
   }
   // [/panels]
 
@@ -81,12 +85,13 @@ Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
   bindDims(context, im, in, ik, imi, ini);
   SmallVector<AffineMap> maps = {
       AffineMap::get(5, 0, {im, ik, imi}, context),
-      AffineMap::get(5, 0, {in, ik, ini}, context),
+      packB || p.transposed ? AffineMap::get(5, 0, {in, ik, ini}, context)
+                            : AffineMap::get(5, 0, {ik, in, ini}, context),
       AffineMap::get(5, 0, {im, imi, in, ini}, context)};
   auto parallel = utils::IteratorType::parallel;
   SmallVector<utils::IteratorType> loops(5, parallel);
   loops[2] = utils::IteratorType::reduction;
-  SmallVector<int64_t> shape = {blocks, rows, panels, kColumns};
+  SmallVector<int64_t> shape = {blocks, rows, panels, tile.columns};
   Value zero = ch9::filled(b, getAsIndexOpFoldResult(context, shape), 0.0);
   auto product = linalg::GenericOp::create(
       b, TypeRange{zero.getType()}, ValueRange{a, w}, zero, maps, loops,
@@ -104,8 +109,12 @@ Value packProduct(ImplicitLocOpBuilder &b, const ch10::Product &p) {
   return ch10::corner(b, flat, {p.m, p.n});
 }
 
-struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
+struct PackPass : ch10::TiledPass<PackPass> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PackPass)
+  PackPass(const ch10::Tile &tile, bool packB) : TiledPass(tile) {
+    this->packB = packB;
+  }
+  PackPass(const PackPass &other) : TiledPass(other) { packB = other.packB; }
   StringRef getArgument() const final { return "ch10-pack"; }
   StringRef getDescription() const final {
     return "products become products of panels";
@@ -116,16 +125,19 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
   }
 
   void runOnOperation() final {
+    std::optional<ch10::Tile> tile = getTile();
+    if (!tile)
+      return;
     SmallVector<linalg::LinalgOp> found;
-    getOperation().walk([&](linalg::LinalgOp op) {
-      std::optional<ch10::Product> p = ch10::productOf(op);
-      if (p && p->m && p->k && p->n)
-        found.push_back(op);
-    });
+    if (failed(ch10::findProducts(getOperation(), found)))
+      return signalPassFailure();
     for (linalg::LinalgOp op : found) {
+      ch10::Product p = *ch10::productOf(op);
+      if (!p.m || !p.k || !p.n)
+        continue;
       OpBuilder at(op);
       ImplicitLocOpBuilder b(op.getLoc(), at);
-      op->getResult(0).replaceAllUsesWith(packProduct(b, *ch10::productOf(op)));
+      op->getResult(0).replaceAllUsesWith(packProduct(b, p, *tile, packB));
       op->erase();
     }
     if (failed(moveEpilogues()))
@@ -193,10 +205,15 @@ struct PackPass : PassWrapper<PackPass, OperationPass<ModuleOp>> {
     });
   }
   // [/mark]
+
+  Option<bool> packB{*this, "pack-b",
+                     llvm::cl::desc("B too, not only A; a transposed one is "
+                                    "packed in any case"),
+                     llvm::cl::init(true)};
 };
 
 } // namespace
 
-std::unique_ptr<Pass> ch10::createPackPass() {
-  return std::make_unique<PackPass>();
+std::unique_ptr<Pass> ch10::createPackPass(const Tile &tile, bool packB) {
+  return std::make_unique<PackPass>(tile, packB);
 }

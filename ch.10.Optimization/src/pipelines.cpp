@@ -13,11 +13,14 @@
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/OpenMPToLLVM/ConvertOpenMPToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/SCFToOpenMP/SCFToOpenMP.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
 #include "mlir/Conversion/VectorToSCF/VectorToSCF.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -25,7 +28,9 @@
 #include "mlir/Dialect/Linalg/TransformOps/DialectExtension.h"
 #include "mlir/Dialect/Linalg/Transforms/TilingInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
 #include "mlir/Dialect/SCF/TransformOps/SCFTransformOps.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/IR/TensorTilingInterfaceImpl.h"
 #include "mlir/Dialect/Tensor/TransformOps/TensorTransformOps.h"
 #include "mlir/Dialect/Transform/IR/TransformDialect.h"
@@ -34,7 +39,9 @@
 #include "mlir/Dialect/Vector/TransformOps/VectorTransformOps.h"
 #include "mlir/Dialect/Vector/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Vector/Transforms/SubsetOpInterfaceImpl.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -43,7 +50,9 @@ namespace ch10 {
 
 void registerDialects(DialectRegistry &registry) {
   ch9::registerDialects(registry);
-  registry.insert<transform::TransformDialect>();
+  registry.insert<omp::OpenMPDialect, transform::TransformDialect,
+                  x86vector::X86VectorDialect>();
+  registerOpenMPDialectTranslation(registry);
   linalg::registerTilingInterfaceExternalModels(registry);
   linalg::registerTransformDialectExtension(registry);
   scf::registerTransformDialectExtension(registry);
@@ -61,13 +70,14 @@ static std::unique_ptr<Pass> approximateMath() {
 
 void registerPasses() {
   registerPass(createProductsPass);
-  registerPass(createPadPass);
-  registerPass(createPackPass);
+  registerPass([] { return createPadPass(hostTile()); });
+  registerPass([] { return createPackPass(hostTile()); });
+  registerPass([] { return createKernelPass(hostTarget()); });
   registerPass(createDropSchedulePass);
   registerPass(approximateMath);
   registerPass(
       [] { return ch9::createCopiesToLoopsPass("ch10-copies-to-loops"); });
-  registerPass([] { return createSchedulePass(""); });
+  registerPass([] { return createSchedulePass("", hostTile()); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -80,14 +90,14 @@ static void begin(OpPassManager &pm) {
   pm.addPass(ch9::createToLinalg());
 }
 
-static void schedule(OpPassManager &pm, StringRef name) {
-  pm.addPass(createSchedulePass(name));
+static void schedule(OpPassManager &pm, StringRef name, const Target &target) {
+  pm.addPass(createSchedulePass(name, target.tile));
   pm.addPass(transform::createInterpreterPass());
   pm.addPass(createDropSchedulePass());
 }
 
 /// linalg and vectors on tensors -> the llvm dialect
-static void finish(OpPassManager &pm) {
+static void finish(OpPassManager &pm, bool threads = false) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
@@ -102,6 +112,11 @@ static void finish(OpPassManager &pm) {
   pm.addPass(createConvertBufferizationToMemRefPass());
 
   pm.addPass(ch9::createCopiesToLoopsPass("ch10-copies-to-loops"));
+  // scf.forall says that its turns may come in any order, or at once.
+  if (threads)
+    pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
+  else
+    pm.addNestedPass<func::FuncOp>(createForallToForLoopPass());
 
   VectorTransferToSCFOptions unrolled;
   unrolled.unroll = true;
@@ -113,8 +128,17 @@ static void finish(OpPassManager &pm) {
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addNestedPass<func::FuncOp>(createLoopInvariantCodeMotionPass());
+  arith::ArithExpandOpsPassOptions rounding;
+  rounding.includeBf16 = true; // by integers: the same bits on every machine
+  pm.addPass(arith::createArithExpandOpsPass(rounding));
+  if (threads) {
+    pm.addPass(createConvertSCFToOpenMPPass());
+    pm.addPass(createCanonicalizerPass()); // alloca_scope wants it
+  }
   pm.addPass(createSCFToControlFlowPass());
-  pm.addPass(createConvertVectorToLLVMPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.x86Vector = true; // the products of bfloat16
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
@@ -122,6 +146,8 @@ static void finish(OpPassManager &pm) {
   memory.useAlignedAlloc = true;
   pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
   pm.addPass(createUBToLLVMConversionPass());
+  if (threads)
+    pm.addPass(createConvertOpenMPToLLVMPass());
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
@@ -133,52 +159,74 @@ static void finish(OpPassManager &pm) {
 // The rungs
 //===----------------------------------------------------------------------===//
 
-static void baseline(OpPassManager &pm) {
+static void baseline(OpPassManager &pm, const Target &) {
   begin(pm);
   finish(pm);
 }
 
-static void loopOrder(OpPassManager &pm) {
+static void loopOrder(OpPassManager &pm, const Target &target) {
   begin(pm);
   pm.addPass(createProductsPass());
-  schedule(pm, "loop-order");
+  schedule(pm, "loop-order", target);
   finish(pm);
 }
 
-static void fused(OpPassManager &pm) {
+static void fused(OpPassManager &pm, const Target &target) {
   begin(pm);
   pm.addPass(createProductsPass());
-  schedule(pm, "loop-order");
+  schedule(pm, "loop-order", target);
   pm.addPass(createLinalgElementwiseOpFusionPass());
   finish(pm);
 }
 
-static void tiled(OpPassManager &pm) {
+static void tiled(OpPassManager &pm, const Target &target) {
   begin(pm);
   pm.addPass(createProductsPass());
   pm.addPass(createLinalgElementwiseOpFusionPass());
-  schedule(pm, "tiled");
+  schedule(pm, "tiled", target);
   finish(pm);
 }
 
-static void inTiles(OpPassManager &pm, StringRef name) {
+static void inTiles(OpPassManager &pm, StringRef name, const Target &target,
+                    int64_t block = 0) {
   begin(pm);
   pm.addPass(createProductsPass());
-  pm.addPass(createPadPass());
+  pm.addPass(createPadPass(target.tile, block));
   pm.addPass(createLinalgElementwiseOpFusionPass());
-  schedule(pm, name);
+  schedule(pm, name, target);
   finish(pm);
 }
 
-static void vectorized(OpPassManager &pm) { inTiles(pm, "vectorized"); }
-static void registers(OpPassManager &pm) { inTiles(pm, "registers"); }
+static void vectorized(OpPassManager &pm, const Target &target) {
+  inTiles(pm, "vectorized", target);
+}
+static void registers(OpPassManager &pm, const Target &target) {
+  inTiles(pm, "registers", target);
+}
+static void blocked(OpPassManager &pm, const Target &target) {
+  inTiles(pm, "blocked", target, /*block=*/64);
+}
 
-static void packed(OpPassManager &pm) {
+static void inPanels(OpPassManager &pm, const Target &target, bool packB) {
   begin(pm);
   pm.addPass(createLinalgElementwiseOpFusionPass());
-  pm.addPass(createPackPass());
-  schedule(pm, "packed");
+  pm.addPass(createPackPass(target.tile, packB));
+  schedule(pm, "packed", target);
   finish(pm);
+}
+
+static void packedA(OpPassManager &pm, const Target &target) {
+  inPanels(pm, target, /*packB=*/false);
+}
+static void packed(OpPassManager &pm, const Target &target) {
+  inPanels(pm, target, /*packB=*/true);
+}
+
+static void optimized(OpPassManager &pm, const Target &target) {
+  begin(pm);
+  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addPass(createKernelPass(target));
+  finish(pm, target.threads);
 }
 
 llvm::ArrayRef<Pipeline> pipelines() {
@@ -190,7 +238,12 @@ llvm::ArrayRef<Pipeline> pipelines() {
       {"vectorized", "vectors in the IR, C loaded and stored at each step",
        vectorized},
       {"registers", "a tile of C stays in registers", registers},
-      {"optimized", "panels of A and B lie as they are read", packed},
+      {"blocked", "64 columns of B at a time, for all of A", blocked},
+      {"packed-a", "panels of A lie as they are read", packedA},
+      {"packed", "panels of A and B lie as they are read", packed},
+      {"optimized", "what a schedule cannot say: few rows, any rows, ragged "
+                    "shapes, constants packed once, threads, bfloat16",
+       optimized},
   };
   return all;
 }

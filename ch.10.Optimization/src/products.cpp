@@ -1,7 +1,8 @@
 //===- products.cpp - products as the schedules want to find them ---------===//
 //
 //   ch10-products   nn.linear's generic -> linalg.transpose, linalg.matmul
-//   ch10-pad        127x769x3071 -> 128x772x3072, zeros where nothing was
+//   ch10-pad        127x769x3071 -> 128x772x3072, zeros where nothing was (for
+//                   a tile of 8 x 32)
 //
 // A sum that goes on with 0 * 0 stays what it is. (Only a -0, which comes of
 // products too small for a float, becomes +0.)
@@ -9,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Products.h"
+#include "TiledPass.h"
 #include "ch10/Passes.h"
 #include "ch9/Linalg.h"
 
@@ -23,7 +25,7 @@ using namespace mlir;
 // [product-of]
 std::optional<ch10::Product> ch10::productOf(linalg::LinalgOp op) {
   if (op.getNumDpsInputs() != 2 || op.getNumLoops() != 3 ||
-      op.getNumReductionLoops() != 1 || op.hasDynamicShape())
+      op.getNumReductionLoops() != 1)
     return std::nullopt;
   MLIRContext *context = op.getContext();
   AffineExpr i, j, k;
@@ -54,6 +56,9 @@ std::optional<ch10::Product> ch10::productOf(linalg::LinalgOp op) {
     return cast<RankedTensorType>(v.getType()).getShape();
   };
   Value a = op.getDpsInputs()[0], b = op.getDpsInputs()[1];
+  if (ShapedType::isDynamic(shapeOf(a)[1]) ||
+      ShapedType::isDynamicShape(shapeOf(b)))
+    return std::nullopt;
   return Product{a,
                  b,
                  transposed,
@@ -62,6 +67,22 @@ std::optional<ch10::Product> ch10::productOf(linalg::LinalgOp op) {
                  shapeOf(b)[transposed ? 0 : 1]};
 }
 // [/product-of]
+
+LogicalResult ch10::findProducts(ModuleOp module,
+                                 SmallVectorImpl<linalg::LinalgOp> &found) {
+  WalkResult walked = module.walk([&](linalg::LinalgOp op) {
+    std::optional<Product> p = productOf(op);
+    if (p && ShapedType::isDynamic(p->m)) {
+      op->emitOpError("has a number of rows that is not known yet: of the "
+                      "ladder, only 'baseline' and 'optimized' take that");
+      return WalkResult::interrupt();
+    }
+    if (p)
+      found.push_back(op);
+    return WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
 
 Value ch10::padded(ImplicitLocOpBuilder &b, Value value,
                    ArrayRef<int64_t> sizes) {
@@ -91,12 +112,11 @@ Value ch10::corner(ImplicitLocOpBuilder &b, Value value,
 namespace {
 
 /// Products are collected first: what replaces them must not be met again.
-template <typename Fn> void eachProduct(ModuleOp module, Fn fn) {
+template <typename Fn>
+LogicalResult eachProduct(ModuleOp module, Fn fn) {
   SmallVector<linalg::LinalgOp> found;
-  module.walk([&](linalg::LinalgOp op) {
-    if (ch10::productOf(op))
-      found.push_back(op);
-  });
+  if (failed(ch10::findProducts(module, found)))
+    return failure();
   for (linalg::LinalgOp op : found) {
     OpBuilder at(op);
     ImplicitLocOpBuilder b(op.getLoc(), at);
@@ -104,6 +124,7 @@ template <typename Fn> void eachProduct(ModuleOp module, Fn fn) {
     op->getResult(0).replaceAllUsesWith(result);
     op->erase();
   }
+  return success();
 }
 
 /// fill, linalg.matmul of [M, K] and [K, N]
@@ -127,8 +148,8 @@ struct ProductsPass : PassWrapper<ProductsPass, OperationPass<ModuleOp>> {
     registry.insert<linalg::LinalgDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
-    eachProduct(getOperation(), [](ImplicitLocOpBuilder &b, linalg::LinalgOp op,
-                                   const ch10::Product &p) {
+    auto rewrite = [](ImplicitLocOpBuilder &b, linalg::LinalgOp op,
+                      const ch10::Product &p) {
       if (!p.m || !p.k || !p.n) // sums of nothing, or no sums: the zeros
         return op.getDpsInits()[0];
       Value right = p.b;
@@ -140,30 +161,46 @@ struct ProductsPass : PassWrapper<ProductsPass, OperationPass<ModuleOp>> {
                 .getResults()[0];
       }
       return matmul(b, p.a, right);
-    });
+    };
+    if (failed(eachProduct(getOperation(), rewrite)))
+      signalPassFailure();
   }
 };
 
 // [pad]
-struct PadPass : PassWrapper<PadPass, OperationPass<ModuleOp>> {
+struct PadPass : ch10::TiledPass<PadPass> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PadPass)
+  PadPass(const ch10::Tile &tile, int64_t block) : TiledPass(tile) {
+    this->block = block;
+  }
+  PadPass(const PadPass &other) : TiledPass(other) { block = other.block; }
   StringRef getArgument() const final { return "ch10-pad"; }
   StringRef getDescription() const final {
-    return "fills products up with zeros to multiples of 8, 4 and 32";
+    return "fills products up with zeros to multiples of the tile";
   }
   void getDependentDialects(DialectRegistry &registry) const final {
     registry.insert<linalg::LinalgDialect, tensor::TensorDialect>();
   }
   void runOnOperation() final {
-    eachProduct(getOperation(), [](ImplicitLocOpBuilder &b, linalg::LinalgOp,
-                                   const ch10::Product &p) {
-      int64_t m = llvm::alignTo(p.m, 8), k = llvm::alignTo(p.k, 4),
-              n = llvm::alignTo(p.n, 32);
+    std::optional<ch10::Tile> tile = getTile();
+    if (!tile)
+      return;
+    auto rewrite = [&](ImplicitLocOpBuilder &b, linalg::LinalgOp,
+                       const ch10::Product &p) {
+      int64_t m = llvm::alignTo(p.m, tile->rows), k = llvm::alignTo(p.k, 4),
+              n = llvm::alignTo(p.n, block ? block : tile->columns);
       Value c =
           matmul(b, ch10::padded(b, p.a, {m, k}), ch10::padded(b, p.b, {k, n}));
       return ch10::corner(b, c, {p.m, p.n});
-    });
+    };
+    if (failed(eachProduct(getOperation(), rewrite)))
+      signalPassFailure();
   }
+
+  Option<int64_t> block{*this, "block",
+                        llvm::cl::desc("columns to a multiple of this (0: of "
+                                       "the tile's)"),
+                        llvm::cl::init(0)};
 };
 // [/pad]
 
@@ -172,6 +209,6 @@ struct PadPass : PassWrapper<PadPass, OperationPass<ModuleOp>> {
 std::unique_ptr<Pass> ch10::createProductsPass() {
   return std::make_unique<ProductsPass>();
 }
-std::unique_ptr<Pass> ch10::createPadPass() {
-  return std::make_unique<PadPass>();
+std::unique_ptr<Pass> ch10::createPadPass(const Tile &tile, int64_t block) {
+  return std::make_unique<PadPass>(tile, block);
 }

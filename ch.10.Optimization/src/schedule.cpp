@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "TiledPass.h"
 #include "ch10/Passes.h"
 
 #include "mlir/Dialect/Transform/IR/TransformDialect.h"
@@ -30,10 +31,12 @@ const Schedule schedules[] = {
 };
 
 // [schedule]
-struct SchedulePass : PassWrapper<SchedulePass, OperationPass<ModuleOp>> {
+struct SchedulePass : ch10::TiledPass<SchedulePass> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(SchedulePass)
-  SchedulePass() = default;
-  SchedulePass(const SchedulePass &other) : PassWrapper(other) {
+  SchedulePass(StringRef schedule, const ch10::Tile &tile) : TiledPass(tile) {
+    name = schedule.str();
+  }
+  SchedulePass(const SchedulePass &other) : TiledPass(other) {
     name = other.name;
   }
   StringRef getArgument() const final { return "ch10-schedule"; }
@@ -44,6 +47,9 @@ struct SchedulePass : PassWrapper<SchedulePass, OperationPass<ModuleOp>> {
     registry.insert<transform::TransformDialect>();
   }
   void runOnOperation() final {
+    std::optional<ch10::Tile> tile = getTile();
+    if (!tile)
+      return;
     for (const Schedule &schedule : schedules) {
       if (name != schedule.name)
         continue;
@@ -51,6 +57,7 @@ struct SchedulePass : PassWrapper<SchedulePass, OperationPass<ModuleOp>> {
           parseSourceString<ModuleOp>(schedule.text, &getContext(), name);
       if (!parsed)
         return signalPassFailure();
+      setTile(*parsed, *tile);
       ModuleOp module = getOperation();
       module->setAttr(transform::TransformDialect::kWithNamedSequenceAttrName,
                       UnitAttr::get(&getContext()));
@@ -60,6 +67,18 @@ struct SchedulePass : PassWrapper<SchedulePass, OperationPass<ModuleOp>> {
     }
     getOperation().emitError("there is no schedule '") << name << "'";
     signalPassFailure();
+  }
+
+  /// A schedule's own sizes are those of 8 x 32; the machine's take their place.
+  static void setTile(ModuleOp schedule, const ch10::Tile &tile) {
+    schedule.walk([&](transform::ParamConstantOp size) {
+      for (auto [mark, value] : {std::pair{"ch10.rows", tile.rows},
+                                 std::pair{"ch10.columns", tile.columns}})
+        if (size->hasAttr(mark))
+          size.setValueAttr(
+              IntegerAttr::get(cast<IntegerAttr>(size.getValue()).getType(),
+                               value));
+    });
   }
 
   Option<std::string> name{
@@ -83,10 +102,9 @@ struct DropSchedulePass
 
 } // namespace
 
-std::unique_ptr<Pass> ch10::createSchedulePass(StringRef name) {
-  auto pass = std::make_unique<SchedulePass>();
-  pass->name = name.str();
-  return pass;
+std::unique_ptr<Pass> ch10::createSchedulePass(StringRef name,
+                                               const Tile &tile) {
+  return std::make_unique<SchedulePass>(name, tile);
 }
 
 std::unique_ptr<Pass> ch10::createDropSchedulePass() {

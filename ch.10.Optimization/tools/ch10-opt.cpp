@@ -15,5 +15,7 @@ int main(int argc, char **argv) {
                       ch10::registerDialects,
                       {ch9::registerPasses, ch10::registerPasses},
                       "ch10-pipeline",
-                      ch10::pipelines().back().build});
+                      [](mlir::OpPassManager &pm) {
+                        ch10::pipelines().back().build(pm, ch10::hostTarget());
+                      }});
 }

@@ -16,6 +16,8 @@
 
 #include "ch9/Graph.h"
 
+#include "ch9/AlignedArray.h"
+
 #include "ch1/Diagnostics.h"
 #include "ch1/Pipeline.h"
 
@@ -51,12 +53,29 @@ Node::~Node() {
 }
 // [/destroy]
 
-Tensor leaf(const pybind11::array &array) {
+Tensor leaf(const pybind11::array &array, LeafKind kind) {
   auto node = std::make_shared<Node>();
+  node->kind = kind;
+  node->anyRows = kind == LeafKind::Rows;
   node->shape.assign(array.shape(), array.shape() + array.ndim());
   node->element = array.dtype().kind() == 'i' ? Element::I32 : Element::F32;
-  node->data = array;
+  node->data =
+      kind == LeafKind::Constant ? alignedCopy(array) : array;
   return Tensor(std::move(node));
+}
+
+Tensor bf16Constant(const pybind11::array &array) {
+  Tensor constant = leaf(array, LeafKind::Constant);
+  constant.node->bf16 = true;
+  pybind11::array data = constant->data;
+  auto *numbers = static_cast<uint32_t *>(data.mutable_data());
+  for (int64_t i = 0, n = data.size(); i < n; ++i) {
+    uint32_t bits = numbers[i];
+    bool isNaN = (bits & 0x7fffffff) > 0x7f800000;
+    bits += isNaN ? 0 : 0x7fff + (bits >> 16 & 1);
+    numbers[i] = (bits & 0xffff0000) | (isNaN ? 0x00400000 : 0);
+  }
+  return constant;
 }
 
 Tensor makeNode(std::string op, std::vector<Tensor> operands,
@@ -69,6 +88,8 @@ Tensor makeNode(std::string op, std::vector<Tensor> operands,
                                   std::to_string(kMaxElements) + " elements");
   auto node = std::make_shared<Node>();
   node->op = std::move(op);
+  // A result has the rows of its first operand.
+  node->anyRows = !operands.empty() && operands.front()->anyRows;
   node->operands = std::move(operands);
   node->attributes = std::move(attributes);
   node->shape = std::move(shape);
@@ -90,6 +111,14 @@ void expectShape(const Tensor &tensor, const std::string &name,
 //===----------------------------------------------------------------------===//
 // The nodes in order, and the key
 //===----------------------------------------------------------------------===//
+
+/// The sizes that a program is compiled for; -1 for a free number of rows.
+static Shape structuralShape(const Node &node) {
+  Shape shape = node.shape;
+  if (node.anyRows)
+    shape[0] = ShapedType::kDynamic;
+  return shape;
+}
 
 static void printKey(llvm::raw_ostream &os, const AttributeValue &value) {
   if (auto *number = std::get_if<int64_t>(&value))
@@ -121,8 +150,10 @@ Graph::Graph(ArrayRef<Tensor> values) {
       printKey(os, value);
       os << ';';
     }
-    os << '}' << (node->element == Element::F32 ? "f32" : "i32") << '[';
-    llvm::interleaveComma(node->shape, os);
+    os << '}' << (node->kind == LeafKind::Constant ? "constant " : "")
+       << (node->bf16 ? "bf16 " : "")
+       << (node->element == Element::F32 ? "f32" : "i32") << '[';
+    llvm::interleaveComma(structuralShape(*node), os);
     os << "]\n";
   };
 
@@ -151,6 +182,15 @@ Graph::Graph(ArrayRef<Tensor> values) {
 }
 // [/walk]
 
+std::shared_ptr<const Graph> graphOf(ArrayRef<Tensor> outputs) {
+  if (outputs.size() != 1)
+    return std::make_shared<const Graph>(outputs);
+  const Node *node = outputs.front().operator->();
+  if (!node->graph)
+    node->graph = std::make_shared<const Graph>(outputs);
+  return node->graph;
+}
+
 //===----------------------------------------------------------------------===//
 // Graph -> func.func
 //===----------------------------------------------------------------------===//
@@ -173,10 +213,12 @@ static mlir::Attribute toAttribute(Builder &b, const AttributeValue &value) {
 OwningOpRef<ModuleOp> buildModule(MLIRContext *context, const Graph &graph) {
   ImplicitLocOpBuilder b(UnknownLoc::get(context), context);
   auto tensorOf = [&](const Node *node) {
-    return RankedTensorType::get(node->shape, elementType(b, node->element));
+    return RankedTensorType::get(structuralShape(*node),
+                                 elementType(b, node->element));
   };
   auto bufferOf = [&](const Node *node) {
-    return MemRefType::get(node->shape, elementType(b, node->element));
+    return MemRefType::get(structuralShape(*node),
+                           elementType(b, node->element));
   };
 
   // The signature: tensors in, buffers for what comes out.
@@ -192,10 +234,14 @@ OwningOpRef<ModuleOp> buildModule(MLIRContext *context, const Graph &graph) {
   function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                     b.getUnitAttr());
   // An argument is the caller's array: bufferization must not compute in it.
-  for (size_t i = 0; i < graph.leaves.size(); ++i)
+  for (auto [i, node] : llvm::enumerate(graph.leaves)) {
     function.setArgAttr(i,
                         bufferization::BufferizationDialect::kWritableAttrName,
                         b.getBoolAttr(false));
+    if (node->kind == LeafKind::Constant)
+      function.setArgAttr(i, kConstantAttr,
+                          b.getStringAttr(node->bf16 ? "bfloat16" : "float32"));
+  }
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
 

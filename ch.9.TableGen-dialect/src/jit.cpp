@@ -10,6 +10,9 @@
 #include "ch9/Compiler.h"
 
 #include "ch1/Recipe.h"
+#include "ch9/AlignedArray.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
 
 #include "mlir/Pass/PassManager.h"
 
@@ -49,28 +52,63 @@ struct Lowered : Built {
 // Program
 //===----------------------------------------------------------------------===//
 
-Program::Program(ModuleOp lowered) : jit(lowered) {
-  jit.lookup(
-      "_mlir_ciface_forward"); // code is made here, not at the first call
+/// The module's attribute, read.
+static std::vector<Prepared> readPrepared(ModuleOp module) {
+  std::vector<Prepared> all;
+  auto list = module->getAttrOfType<ArrayAttr>(kPreparedAttr);
+  for (Attribute entry : list ? list.getValue() : ArrayRef<Attribute>()) {
+    auto fields = cast<DictionaryAttr>(entry);
+    auto text = [&](StringRef name) {
+      return cast<StringAttr>(fields.get(name)).str();
+    };
+    auto leaf = cast<IntegerAttr>(fields.get("leaf"));
+    auto shape = cast<DenseI64ArrayAttr>(fields.get("shape"));
+    all.push_back({size_t(leaf.getInt()), text("function"), text("layout"),
+                   Shape(shape.asArrayRef()), text("type")});
+  }
+  return all;
+}
+
+Program::Program(ModuleOp lowered, const ch1::JitOptions &options)
+    : prepared(readPrepared(lowered)), jit(lowered, options),
+      // Code is made here, not at the first call.
+      forward(packed("forward")) {}
+
+Program::Packed Program::packed(const std::string &function) const {
+  // The engine makes a wrapper `_mlir_NAME(void **)` of every function, and
+  // the C interface of f is a function `_mlir_ciface_f`.
+  return reinterpret_cast<Packed>(jit.lookup("_mlir__mlir_ciface_" + function));
 }
 
 // [call]
-void Program::call(MutableArrayRef<ch1::Descriptor> descriptors) const {
-  // The packed convention: each argument is given by its address, and the
-  // argument of a C interface is itself the address of a descriptor.
+/// The packed convention: each argument is given by its address, and the
+/// argument of a C interface is itself the address of a descriptor.
+static void callPacked(void (*function)(void **),
+                       MutableArrayRef<ch1::Descriptor> descriptors) {
   SmallVector<void *> pointers, arguments;
   for (ch1::Descriptor &descriptor : descriptors)
     pointers.push_back(descriptor.get());
   for (void *&pointer : pointers)
     arguments.push_back(&pointer);
-  jit.invoke("_mlir_ciface_forward", arguments);
+  function(arguments.data());
+}
+
+void Program::call(MutableArrayRef<ch1::Descriptor> descriptors) const {
+  callPacked(forward, descriptors);
+}
+
+void Program::prepare(const std::string &function, ch1::Descriptor constant,
+                      ch1::Descriptor made) const {
+  ch1::Descriptor both[] = {std::move(constant), std::move(made)};
+  callPacked(packed(function), both);
 }
 // [/call]
 
 // [get]
 std::shared_ptr<const Program> Compiler::get(const Graph &graph) {
   return programs.get(graph.key, [&] {
-    return std::make_shared<const Program>(*Lowered(language, graph).module);
+    return std::make_shared<const Program>(*Lowered(language, graph).module,
+                                           language.options);
   });
 }
 // [/get]
@@ -88,36 +126,64 @@ ch1::Stages Compiler::stages(const Graph &graph) const {
 }
 
 std::string Compiler::llvmIR(const Graph &graph) const {
-  return ch1::llvmIR(*Lowered(language, graph).module);
+  return ch1::llvmIR(*Lowered(language, graph).module, language.options);
 }
 
 std::string Compiler::assembly(const Graph &graph) const {
-  return ch1::assembly(*Lowered(language, graph).module);
+  return ch1::assembly(*Lowered(language, graph).module, language.options);
 }
 
 //===----------------------------------------------------------------------===//
 // To compute
 //===----------------------------------------------------------------------===//
 
+// [layout]
+/// A constant's numbers in the order that a program wants: made now, or by an
+/// earlier call. Takes the GIL as held.
+static py::array inLayout(const Node *leaf, const Program &program,
+                          const Prepared &wanted) {
+  auto found = leaf->layouts.find(wanted.layout);
+  if (found != leaf->layouts.end())
+    return found->second;
+  py::array made = alignedArray(py::dtype(wanted.type), wanted.shape);
+  ch1::Descriptor from(leaf->data), to(made);
+  {
+    py::gil_scoped_release release;
+    program.prepare(wanted.function, from, to);
+  }
+  // Another thread may have been faster: all use the first one.
+  return leaf->layouts.emplace(wanted.layout, made).first->second;
+}
+// [/layout]
+
 // [run]
 std::vector<py::array> run(Compiler &compiler, ArrayRef<Tensor> outputs) {
-  Graph graph(outputs);
-  std::vector<py::array> inputs, results;
+  std::shared_ptr<const Graph> shared = graphOf(outputs);
+  const Graph &graph = *shared;
+  std::shared_ptr<const Program> program;
+  {
+    py::gil_scoped_release release;
+    program = compiler.get(graph);
+  }
+  std::vector<py::array> inputs, results; // kept alive until the end
   std::vector<ch1::Descriptor> descriptors;
-  for (const Node *node : graph.leaves) {
-    inputs.push_back(ch1::contiguous(node->data)); // kept alive until the end
-    descriptors.emplace_back(inputs.back());
+  for (const Node *node : graph.leaves)
+    inputs.push_back(node->data);
+  for (const Prepared &wanted : program->prepared)
+    inputs[wanted.leaf] = inLayout(graph.leaves[wanted.leaf], *program, wanted);
+  for (py::array &input : inputs) {
+    input = ch1::contiguous(input);
+    descriptors.emplace_back(input);
   }
   for (size_t output : graph.outputs) {
     const Node *node = graph.order[output];
     py::dtype dtype(node->element == Element::F32 ? "float32" : "int32");
-    results.emplace_back(dtype, std::vector<py::ssize_t>(node->shape.begin(),
-                                                         node->shape.end()));
+    results.push_back(alignedArray(dtype, node->shape));
     descriptors.emplace_back(results.back());
   }
   {
     py::gil_scoped_release release;
-    compiler.get(graph)->call(descriptors);
+    program->call(descriptors);
   }
   return results;
 }

@@ -29,6 +29,15 @@ static const Tensor &checkRank(const Tensor &t, const char *name) {
   return t;
 }
 
+/// A matrix whose number of rows a program must know.
+static void checkRows(const Tensor &t, const char *name) {
+  if (t->anyRows)
+    throw std::invalid_argument(
+        std::string(name) + ": expected a matrix whose number of rows is part "
+                            "of the structure, got rows() of shape " +
+        ch1::shapeText(t.shape()));
+}
+
 // [binary]
 static Tensor binary(const char *op, const Tensor &a, const Tensor &b) {
   checkRank(a, "a");
@@ -42,6 +51,10 @@ static Tensor binary(const char *op, const Tensor &a, const Tensor &b) {
                                 ch1::shapeText(a.shape()) + " as a's" + rows +
                                 ", got " + ch1::shapeText(b.shape()));
   }
+  if (!isRow && a->anyRows != b->anyRows)
+    throw std::invalid_argument(
+        "a, b: expected both to be rows() or neither, since rows() may have "
+        "another number of rows in the next call");
   return makeNode(op, {a, b}, {}, shapeOf(a));
 }
 
@@ -52,11 +65,13 @@ Tensor mul(const Tensor &a, const Tensor &b) { return binary("nn.mul", a, b); }
 Tensor matmul(const Tensor &a, const Tensor &b) {
   expectShape(a, "a", {kAnySize, kAnySize});
   expectShape(b, "b", {a.shape()[1], kAnySize});
+  checkRows(b, "b");
   return makeNode("nn.matmul", {a, b}, {}, {a.shape()[0], b.shape()[1]});
 }
 
 Tensor transpose(const Tensor &x) {
   expectShape(x, "x", {kAnySize, kAnySize});
+  checkRows(x, "x");
   return makeNode("nn.transpose", {x}, {}, {x.shape()[1], x.shape()[0]});
 }
 
@@ -72,6 +87,7 @@ Tensor linear(const Tensor &x, const Tensor &w,
               const std::optional<Tensor> &b) {
   expectShape(x, "x", {kAnySize, kAnySize});
   expectShape(w, "w", {kAnySize, x.shape()[1]});
+  checkRows(w, "w");
   std::vector<Tensor> operands = {x, w};
   if (b) {
     expectShape(*b, "b", {w.shape()[0]});

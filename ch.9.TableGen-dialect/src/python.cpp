@@ -8,7 +8,6 @@
 
 #include "ch9/Python.h"
 
-#include "ch1/Inspect.h"
 #include "ch3/Python.h"
 
 namespace py = pybind11;
@@ -31,19 +30,14 @@ Tensor toTensor(py::handle object, const std::string &name) {
 }
 // [/to-tensor]
 
-/// Compiling can take seconds: other Python threads run meanwhile.
-template <typename Fn> static auto withoutGil(Fn fn) {
-  py::gil_scoped_release release;
-  return fn();
-}
-
 static bool isNumber(const py::object &object) {
   return py::isinstance<py::float_>(object) || py::isinstance<py::int_>(object);
 }
 
-template <typename Choose>
-static void bindTensorClass(py::module_ &m, Choose compiler,
-                            const Operators &operators) {
+void bindTensorClass(py::module_ &m,
+                     const std::function<Compiler &()> &compiler,
+                     const Operators &operators) {
+  ch1::bindCompileError(m);
   py::class_<Tensor> cls(m, "Tensor", py::module_local(),
                          "A value that is not computed yet: an array, or the "
                          "result of an op on other values.");
@@ -96,64 +90,14 @@ static void bindTensorClass(py::module_ &m, Choose compiler,
           });
 }
 
-/// Adds forward() and the functions that print. `choose(args…)` gives the
-/// compiler; `extra` describes args to Python.
-template <typename... Args, typename Choose, typename... Extra>
-static void bindCalls(py::module_ &m, Choose choose, const Extra &...extra) {
-  m.def(
-      "forward",
-      [=](const py::object &tensor, Args... args) {
-        return forward(choose(args...), toTensor(tensor, "tensor"));
-      },
-      py::arg("tensor"), extra...,
-      "Computes an expression: compiles its structure once, then calls it. "
-      "Returns a new array.");
-  auto read = [&m, &choose, &extra...](const char *name, auto function,
-                                       const char *doc) {
-    m.def(
-        name,
-        [=](const py::object &tensor, Args... args) {
-          Tensor t = toTensor(tensor, "tensor");
-          Graph graph(t);
-          Compiler &compiler = choose(args...);
-          return withoutGil([&] { return function(compiler, graph); });
-        },
-        py::arg("tensor"), extra..., doc);
-  };
-  using C = const Compiler &;
-  using G = const Graph &;
-  read(
-      "ir", [](C compiler, G graph) { return compiler.ir(graph); },
-      "The IR of the expression, as it is built.");
-  read(
-      "stages",
-      [](C compiler, G graph) {
-        return ch1::stageList(compiler.stages(graph));
-      },
-      "[(pass name, IR after it)], the first being (\"input\", ir(tensor)).");
-  read(
-      "llvm_ir", [](C compiler, G graph) { return compiler.llvmIR(graph); },
-      "The optimized LLVM IR of the compiled function.");
-  read(
-      "assembly", [](C compiler, G graph) { return compiler.assembly(graph); },
-      "The assembly of the compiled function on this machine.");
-}
-
 void bindTensor(py::module_ &m, Compiler &compiler,
                 const Operators &operators) {
-  ch1::bindCompileError(m);
-  bindTensorClass(
-      m, [&compiler]() -> Compiler & { return compiler; }, operators);
-  bindCalls(m, [&compiler]() -> Compiler & { return compiler; });
+  std::function<Compiler &()> choose = [&compiler]() -> Compiler & {
+    return compiler;
+  };
+  bindTensorClass(m, choose, operators);
+  bindCalls(m, choose);
   ch3::bindCache(m, compiler);
-}
-
-void bindTensor(py::module_ &m, Chooser choose, const std::string &standard,
-                const Operators &operators) {
-  ch1::bindCompileError(m);
-  bindTensorClass(
-      m, [=]() -> Compiler & { return choose(standard); }, operators);
-  bindCalls<const std::string &>(m, choose, py::arg("pipeline") = standard);
 }
 
 void bindUnary(py::module_ &m, const char *name, Tensor (*op)(const Tensor &),

@@ -1,7 +1,10 @@
 //===- Python.h - the Python names around expressions ---------------------===//
 #pragma once
 
+#include "ch1/Inspect.h"
 #include "ch9/Compiler.h"
+
+#include <functional>
 
 namespace ch9 {
 
@@ -24,14 +27,60 @@ struct Operators {
 void bindTensor(pybind11::module_ &m, Compiler &compiler,
                 const Operators &operators);
 
-/// The compiler of a name. Throws std::invalid_argument for any other name.
-using Chooser = Compiler &(*)(const std::string &pipeline);
+/// For a chapter with several compilers: Tensor and CompileError alone;
+/// `standard` gives the compiler of Tensor.numpy(), on the thread that calls.
+void bindTensorClass(pybind11::module_ &m,
+                     const std::function<Compiler &()> &standard,
+                     const Operators &operators);
 
-/// The same for a chapter with several compilers, but without cache_info and
-/// clear_cache: forward and the functions that print take `pipeline`, which is
-/// `standard` where nothing is said.
-void bindTensor(pybind11::module_ &m, Chooser choose,
-                const std::string &standard, const Operators &operators);
+// [calls]
+/// And forward, ir, stages, llvm_ir, assembly: `choose(args…)` gives the
+/// compiler, on the thread that calls; `extra` describes args to Python.
+template <typename... Args, typename... Extra>
+void bindCalls(pybind11::module_ &m,
+               const std::function<Compiler &(Args...)> &choose,
+               const Extra &...extra) {
+  namespace py = pybind11;
+  m.def(
+      "forward",
+      [=](const py::object &tensor, Args... args) {
+        return forward(choose(args...), toTensor(tensor, "tensor"));
+      },
+      py::arg("tensor"), extra...,
+      "Computes an expression: compiles its structure once, then calls it. "
+      "Returns a new array.");
+  auto read = [&](const char *name, auto function, const char *doc) {
+    m.def(
+        name,
+        [=](const py::object &tensor, Args... args) {
+          Tensor t = toTensor(tensor, "tensor");
+          Graph graph(t);
+          const Compiler &compiler = choose(args...);
+          // Compiling can take seconds: other Python threads run meanwhile.
+          py::gil_scoped_release release;
+          return function(compiler, graph);
+        },
+        py::arg("tensor"), extra..., doc);
+  };
+  using C = const Compiler &;
+  using G = const Graph &;
+  read(
+      "ir", [](C compiler, G graph) { return compiler.ir(graph); },
+      "The IR of the expression, as it is built.");
+  read(
+      "stages",
+      [](C compiler, G graph) {
+        return ch1::stageList(compiler.stages(graph));
+      },
+      "[(pass name, IR after it)], the first being (\"input\", ir(tensor)).");
+  read(
+      "llvm_ir", [](C compiler, G graph) { return compiler.llvmIR(graph); },
+      "The optimized LLVM IR of the compiled function.");
+  read(
+      "assembly", [](C compiler, G graph) { return compiler.assembly(graph); },
+      "The assembly of the compiled function on this machine.");
+}
+// [/calls]
 
 /// Adds to `m` a function of one value, or of a and b; arrays become values.
 void bindUnary(pybind11::module_ &m, const char *name,
