@@ -11,7 +11,7 @@ import pytest
 import chapters  # finds the build tree
 
 import ch5
-from ch5_testing import HERE, random_arrays
+from ch5_testing import HERE, assert_same_bits, expected, random_arrays
 
 
 def test_the_benchmark_measures_what_it_says():
@@ -19,6 +19,20 @@ def test_the_benchmark_measures_what_it_says():
     assert all(speed > 0 for speed in bench.gigabytes_a_second(100, turns=1).values())
     A, B = random_arrays(100)
     assert np.array_equal(ch5.run(bench.COPY, 0.3, A, B), A)
+
+
+def test_the_kernels_of_the_memory_benchmark():
+    bench = chapters.run_script(chapters.ROOT / "bench" / "ch5_memory.py")
+    assert all(ns > 0 for ns in bench.nanoseconds(64, turns=1).values())
+    A, B, C = bench.arrays(64)
+    for name, (ir, in_place, _) in bench.CASES.items():
+        want = (
+            A.copy() if name.startswith("copy") else expected(0.3, A, B) + (C if name.endswith("too") else 0)
+        )
+        memory = np.zeros(64 + 16, np.float32)  # nontemporal stores want addresses that are multiples of 64
+        out = memory[-memory.ctypes.data % 64 // 4 :][:64]
+        out[:] = B if in_place else C
+        assert_same_bits(ch5.run(ir, 0.3, A, B, out=out), want)
 
 
 BROKEN = {
