@@ -1,49 +1,19 @@
 """What chapter 11 must do. Run it by pytest, or as a script: `python3 test_jit.py`."""
 
 import pathlib
-import re
-import runpy
-import subprocess
 import sys
-import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chapters  # finds the build tree
-from course_testing import ticks_during
 
 import ch11
 import ch11_attention
-
-HERE = pathlib.Path(__file__).resolve().parent
-PASSES = [
-    "ch11-decompose",
-    "ch11-to-linalg",
-    "ch11-matmul-loop-order",
-    "ch11-approximate-math",
-    "canonicalize",
-    "eliminate-empty-tensors",
-    "one-shot-bufferize",
-]
-
-
-def draw(*shape, seed=0):
-    return np.random.default_rng([seed, *shape]).standard_normal(shape, dtype=np.float32)
-
-
-def torch_attention(q, k, v, num_heads=1, causal=False):
-    """PyTorch's attention in float64, heads split by its own reshape."""
-
-    def heads(a):
-        return torch.from_numpy(a.astype(np.float64)).reshape(len(a), num_heads, -1).transpose(0, 1)
-
-    out = torch.nn.functional.scaled_dot_product_attention(heads(q), heads(k), heads(v), is_causal=causal)
-    return out.transpose(0, 1).reshape(len(q), -1).numpy()
+from ch11_testing import M, draw
 
 
 def numpy_softmax(x):
@@ -52,42 +22,7 @@ def numpy_softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def assert_attention(result, q, k, v, *args):
-    """A result is a mean of values, so its error is counted in units of the largest value. The scores here
-    stay below 10 and are off by a few roundings of 2^-24 each; through exp that is a relative error of the
-    weights. 16 roundings per unit of score covers the longest sums of these tests with room."""
-    expected = torch_attention(q, k, v, *args)
-    assert isinstance(result, np.ndarray) and result.dtype == np.float32 and result.shape == expected.shape
-    bound = 160 * 2.0**-24 * max(1.0, np.abs(v).max(initial=0))
-    assert np.abs(result - expected).max(initial=0) <= bound
-
-
-# --- attention ------------------------------------------------------------------------------------------
-
-SHAPES = [  # T, S, D, E, heads, causal
-    (1, 1, 1, 1, 1, False),
-    (5, 5, 8, 8, 1, True),
-    (5, 5, 8, 8, 2, True),
-    (7, 3, 12, 6, 3, False),
-    (1, 19, 24, 24, 4, False),
-    (33, 65, 40, 24, 8, False),
-    (64, 64, 32, 32, 32, True),
-    (2, 2, 96, 96, 12, True),
-]
-
-
-@pytest.mark.parametrize("T, S, D, E, heads, causal", SHAPES)
-def test_attention_is_pytorchs(T, S, D, E, heads, causal):
-    q, k, v = draw(T, D), draw(S, D, seed=1), draw(S, E, seed=2)
-    assert_attention(ch11.attention(q, k, v, heads, causal).numpy(), q, k, v, heads, causal)
-
-
-@pytest.mark.parametrize("T, S, D, E, heads, causal", SHAPES)
-def test_reference_is_pytorchs(T, S, D, E, heads, causal):
-    q, k, v = draw(T, D), draw(S, D, seed=1), draw(S, E, seed=2)
-    result = ch11.attention_reference(q, k, v, heads, causal)
-    # Sums in double: only the last rounding is float32's.
-    assert np.allclose(result, torch_attention(q, k, v, heads, causal), rtol=2.0**-23, atol=1e-7)
+# --- attention ---------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, max_examples=12)
@@ -125,29 +60,13 @@ def test_causal_rows_do_not_see_what_comes_later():
     assert np.array_equal(before[:5], after[:5]) and not np.array_equal(before[5:], after[5:])
 
 
-def test_scores_that_would_overflow_exp():
-    q = 30 * draw(4, 8)  # scores of some hundreds: exp(score) is inf
-    assert_attention(ch11.attention(q, q, q).numpy(), q, q, q)
-
-
 def test_no_keys_give_zeros():
     result = ch11.attention(draw(3, 8), draw(0, 8), draw(0, 6), 2).numpy()
     assert np.array_equal(result, np.zeros((3, 6)))
     assert np.array_equal(ch11.attention_reference(draw(3, 8), draw(0, 8), draw(0, 6), 2), result)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("where", [0, 1, 2])
-def test_nan_and_infinity_go_where_they_go_in_pytorch(bad, where):
-    arrays = [draw(4, 6), draw(5, 6, seed=1), draw(5, 6, seed=2)]
-    arrays[where][2, 1] = bad
-    with np.errstate(all="ignore"):
-        expected = torch_attention(*arrays, 3)
-    result = ch11.attention(*arrays, num_heads=3).numpy()
-    assert np.allclose(result, expected, atol=1e-5, equal_nan=True)
-
-
-# --- the other ops --------------------------------------------------------------------------------------
+# --- the other ops -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 5), (2, 3, 4), (0,), (0, 4), (4, 0), (2, 0, 3)])
@@ -189,17 +108,6 @@ def test_softmax(shape):
     assert np.allclose(ch11.softmax(t).numpy(), numpy_softmax(t) if t.size else t, rtol=2e-5, atol=1e-30)
 
 
-def test_softmax_of_special_values():
-    inf, nan = np.inf, np.nan
-    rows = [[0, -inf, 1], [-inf] * 3, [inf, 0, 0], [nan, 0, 0], [1e38, -1e38, 0], [-200, -201, -200]]
-    t = np.array(rows, np.float32)
-    with np.errstate(all="ignore"):
-        expected = torch.softmax(torch.from_numpy(t.astype(np.float64)), -1).numpy()
-    result = ch11.softmax(t).numpy()
-    assert np.allclose(result, expected, atol=1e-7, equal_nan=True)
-    assert result[0, 1] == 0  # exactly: a masked key has no weight
-
-
 def test_exp_is_right_to_three_units_in_the_last_place():
     # softmax of [x, 0] is exp(x) / (1 + exp(x)); below -40 the divisor rounds to 1, so it is exp itself.
     x = np.linspace(-80, -40, 100_001, dtype=np.float32)
@@ -208,7 +116,7 @@ def test_exp_is_right_to_three_units_in_the_last_place():
     assert (np.abs(result - exact) <= 3 * np.spacing(exact.astype(np.float32))).all()
 
 
-# --- Tensor and forward ---------------------------------------------------------------------------------
+# --- Tensor and forward ------------------------------------------------------------------------------
 
 
 def test_operators():
@@ -262,9 +170,7 @@ def test_any_strides(name):
     assert np.array_equal(a, kept)
 
 
-# --- the errors -----------------------------------------------------------------------------------------
-
-M = draw(3, 4)
+# --- the errors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -372,221 +278,7 @@ def test_compile_error_is_a_runtime_error():
     assert issubclass(ch11.CompileError, RuntimeError)
 
 
-# --- compiled once for each structure -------------------------------------------------------------------
-
-
-@pytest.fixture
-def empty_cache():
-    ch11.clear_cache()
-    yield
-    ch11.clear_cache()
-
-
-def test_a_structure_is_compiled_once(empty_cache):
-    assert ch11.cache_info()[:3] == (0, 0, 0.0)
-    for seed in range(5):
-        a = draw(3, 4, seed=seed)
-        ch11.forward(ch11.softmax(ch11.add(a, a)))
-    info = ch11.cache_info()
-    assert (info.misses, info.hits, info.size) == (1, 4, 1) and info.compile_seconds > 0
-    # Strides are the arrays' matter, not the structure's.
-    ch11.forward(ch11.softmax(ch11.add(draw(4, 3).T, a[::-1])))
-    assert ch11.cache_info()[:2] == (5, 1)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda: ch11.scale(draw(3, 4), 0.25),
-        lambda: ch11.scale(draw(3, 4), np.nextafter(np.float32(0.5), np.float32(1))),
-        lambda: ch11.scale(draw(4, 3), 0.5),
-        lambda: ch11.scale(draw(12), 0.5),
-        lambda: ch11.softmax(draw(3, 4)),
-        lambda: ch11.scale(ch11.scale(draw(3, 4), 0.5), 0.5),
-    ],
-)
-def test_another_structure_is_another_program(other, empty_cache):
-    ch11.forward(ch11.scale(draw(3, 4), 0.5))
-    ch11.forward(other())
-    assert ch11.cache_info()[:2] == (0, 2)
-
-
-def test_eight_threads_compile_one_structure_once(empty_cache):
-    q = draw(9, 8)
-    ready, results = threading.Barrier(8), [None] * 8
-
-    def work(i):
-        ready.wait()
-        results[i] = ch11.attention(q, q, q, 2, causal=True).numpy()
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert ch11.cache_info()[:2] == (7, 1)
-    assert all(np.array_equal(r, results[0]) for r in results)
-
-
-def test_other_threads_run_while_one_computes_or_compiles():
-    a = draw(256, 256)
-    product = ch11.Tensor(a) @ a @ a
-    assert ticks_during(lambda: ch11.forward(product)) > 20
-    assert ticks_during(lambda: ch11.stages(product)) > 20
-
-
-def test_ten_thousand_calls_leave_no_memory_behind():
-    q = draw(5, 8)
-    expression = ch11.attention(q, q, q, 2, causal=True)
-    for _ in range(500):
-        ch11.forward(expression)
-    before = chapters.resident_kb()
-    for _ in range(10_000):
-        ch11.forward(expression)
-        ch11.forward(ch11.attention(q, q, q, 2, causal=True))
-    assert chapters.resident_kb() - before < 2048
-
-
-def test_compiling_and_forgetting_leaves_little_behind():
-    def compile_some(n):
-        for i in range(n):
-            ch11.forward(ch11.scale(M, float(i)))
-            ch11.clear_cache()
-
-    compile_some(20)
-    before = chapters.resident_kb()
-    compile_some(60)
-    assert chapters.resident_kb() - before < 60 * 64  # a leaked context would be some MB each
-
-
-# --- the IR ---------------------------------------------------------------------------------------------
-
-
-def test_ir():
-    q = ch11.Tensor(draw(9, 32))
-    chapters.filecheck(
-        ch11.ir(ch11.softmax(ch11.attention(q, q, draw(9, 16), 4, causal=True))),
-        """
-        CHECK:      func.func @forward(
-        CHECK-SAME:   %[[Q:.*]]: tensor<9x32xf32> {bufferization.writable = false},
-        CHECK-SAME:   %[[V:.*]]: tensor<9x16xf32> {bufferization.writable = false},
-        CHECK-SAME:   %[[OUT:.*]]: memref<9x16xf32>)
-        CHECK-SAME:   llvm.emit_c_interface
-        CHECK-NEXT:   %[[A:.*]] = transformer.attention %[[Q]], %[[Q]], %[[V]] heads 4 causal
-        CHECK-NEXT:   %[[S:.*]] = transformer.softmax %[[A]] : tensor<9x16xf32>
-        CHECK-NEXT:   bufferization.materialize_in_destination %[[S]] in restrict writable %[[OUT]]
-        CHECK-NEXT:   return
-        """,
-    )
-
-
-def test_stages():
-    q = draw(9, 32)
-    t = ch11.attention(q, q, q, 4)
-    stages = ch11.stages(t)
-    names = [name for name, _ in stages]
-    assert stages[0] == ("input", ch11.ir(t))
-    assert names[1 : len(PASSES) + 1] == PASSES
-    assert names[-1] == "reconcile-unrealized-casts"
-    ir = dict(stages)
-    assert "transformer.attention" not in ir["ch11-decompose"] and "transformer." not in ir["ch11-to-linalg"]
-    # Every op of the result belongs to the llvm dialect.
-    ops = re.findall(r"^\s*(?:%\S+(?:, %\S+)* = )?\"?([a-z_]+)\.", stages[-1][1], re.M)
-    assert set(ops) == {"llvm"}
-
-
-def test_every_pass_is_known_to_the_tool():
-    passes = [name for name, _ in ch11.stages(ch11.softmax(M))[1:]]
-    done = subprocess.run(["ch11-opt", "--help"], env=chapters.environment(), capture_output=True, text=True)
-    known = set(re.findall(r"^\s+--([\w-]+)", done.stdout, re.M))
-    assert set(passes) <= known
-
-
-def test_products_and_exp_become_vectors():
-    assert re.search(r"fmul <\d+ x float>", ch11.llvm_ir(ch11.matmul(draw(32, 64), draw(64, 128))))
-    ir = ch11.llvm_ir(ch11.softmax(draw(8, 256)))
-    assert re.search(r"call <\d+ x float> @llvm\.fma", ir) and "expf" not in ir
-
-
-def test_equal_kernels_are_one_function():
-    def kernels(products):
-        x = ch11.Tensor(draw(8, 8))
-        for _ in range(products):
-            x = x @ draw(8, 8)
-        return len(re.findall(r"func private @kernel", dict(ch11.stages(x))["ch11-outline-kernels"]))
-
-    # The last product writes to the output, but through the same types: the same kernels.
-    assert kernels(2) == kernels(9) == 2  # fill and product
-
-
-def test_assembly():
-    text = ch11.assembly(ch11.matmul(M, draw(4, 5)))
-    assert "forward:" in text and "ret" in text
-
-
-def test_kernels_stay_functions():
-    """LLVM would inline a function that is called once, and all loops would be in one function again."""
-    ir = ch11.llvm_ir(ch11.softmax(M))
-    assert len(re.findall(r"call .*@kernel_", ir)) == 6  # two fills, maximum, exp, sum, quotient
-
-
-def test_a_long_expression_compiles_in_reasonable_time(empty_cache):
-    x = ch11.Tensor(np.ones(4, np.float32))
-    t = x
-    for _ in range(300):
-        t = t + x
-    assert np.array_equal(t.numpy(), np.full(4, 301, np.float32))
-    # About a second. With the loops in one function, or CSE before bufferization, it would be minutes.
-    assert ch11.cache_info().compile_seconds < 30
-
-
-# --- the lesson ---------------------------------------------------------------------------------------------
-
-
-def run_script(*arguments):
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=HERE, env=chapters.environment(), capture_output=True, text=True
-    )
-    return done.returncode, done.stdout.strip() or done.stderr
-
-
-@pytest.mark.parametrize(
-    "case, sentence",
-    [
-        ("heads", "ValueError: num_heads: expected a divisor of the columns of q, 32, got 5"),
-        ("kind", "TypeError: t: expected a Tensor or a NumPy array of float32, got list"),
-        (
-            "ir",
-            "attention.mlir:3:10: error: 'transformer.attention' op expected as many columns in k as in q, "
-            "32, got 24",
-        ),
-    ],
-)
-def test_what_breaks(case, sentence):
-    assert run_script("broken.py", case) == (0, sentence)
-
-
-def test_cse_before_bufferization_is_slow():
-    namespace = runpy.run_path(str(HERE / "broken.py"))
-    assert namespace["cse"](160) > 3
-
-
-@pytest.mark.parametrize(
-    "number, problem",
-    [
-        ("1", "write me"),
-        ("2", "a key outside of the window has a weight"),
-        ("3", "two scales in a row are still two"),
-    ],
-)
-def test_a_stub_is_not_a_solution(number, problem):
-    assert run_script("exercises/check.py", number) == (1, f"exercise {number}: not yet: {problem}")
-
-
-@pytest.mark.parametrize("solution", sorted(HERE.glob("exercises/solutions/*")), ids=lambda file: file.name)
-def test_a_solution_is_one(solution):
-    number = solution.name[0]
-    assert run_script("exercises/check.py", number, solution) == (0, f"exercise {number}: solved")
+# --- names -------------------------------------------------------------------------------------------
 
 
 def test_names():

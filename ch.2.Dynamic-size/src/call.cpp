@@ -60,7 +60,6 @@ Product::Product(py::handle a, py::handle b)
 } // namespace
 
 // clang-format off
-// [call]
 py::array gemm(py::handle a, py::handle b,
                const std::function<GemmFunction()> &compiled) {
   Product arrays(a, b);
@@ -69,14 +68,15 @@ py::array gemm(py::handle a, py::handle b,
   MatrixDescriptor C = describe(arrays.C);
   {
     py::gil_scoped_release release;
+    // [call]
     GemmFunction function = compiled();
     function(A.allocated, A.aligned, A.offset, A.sizes[0], A.sizes[1], A.strides[0], A.strides[1],
              B.allocated, B.aligned, B.offset, B.sizes[0], B.sizes[1], B.strides[0], B.strides[1],
              C.allocated, C.aligned, C.offset, C.sizes[0], C.sizes[1], C.strides[0], C.strides[1]);
+    // [/call]
   }
   return arrays.C;
 }
-// [/call]
 // clang-format on
 
 // [call-descriptors]

@@ -12,20 +12,20 @@ namespace ch3 {
 
 namespace {
 
-// [call]
 /// Calls the program of `request`, compiled now or before.
 py::array call(py::handle a, py::handle b, const Request &request) {
   if (request.optLevel < 0 || request.optLevel > 3)
     throw py::value_error("opt_level: expected 0 to 3, got " +
                           std::to_string(request.optLevel));
+  // [call]
   // Held until the call is over: clear_cache() may come meanwhile.
   std::shared_ptr<const Program> held;
   return ch2::gemm(a, b, [&] {
     held = program(request);
     return held->gemm();
   });
+  // [/call]
 }
-// [/call]
 
 py::array gemm(py::handle a, py::handle b, int optLevel) {
   return call(a, b, {/*shape=*/{}, /*ir=*/{}, optLevel});

@@ -27,7 +27,6 @@ static FunctionType fixedType(MLIRContext *context, int64_t m, int64_t k,
                            /*results=*/{});
 }
 
-// [fixed]
 static OwningOpRef<ModuleOp> buildFixed(MLIRContext *context,
                                         FunctionType type) {
   OwningOpRef<ModuleOp> module = ch2::recipe().build(context);
@@ -39,7 +38,6 @@ static OwningOpRef<ModuleOp> buildFixed(MLIRContext *context,
   ch1::verifyOrThrow(*module);
   return module;
 }
-// [/fixed]
 
 ch1::Recipe recipe(Shape shape) {
   ch1::Recipe recipe = ch2::recipe();

@@ -33,7 +33,6 @@ FunctionType gemmType(MLIRContext *context, Variant variant) {
 }
 // [/gemm-type]
 
-// [product]
 /// A x B, as a value.
 static Value product(ImplicitLocOpBuilder &b, Value A, Value B) {
   // [M, N]: the rows of A, the columns of B.
@@ -41,6 +40,7 @@ static Value product(ImplicitLocOpBuilder &b, Value A, Value B) {
   Value c1 = arith::ConstantOp::create(b, b.getIndexAttr(1));
   Value M = tensor::DimOp::create(b, A, c0);
   Value N = tensor::DimOp::create(b, B, c1);
+  // [product]
   // A tensor of this shape that nobody has given numbers yet: the fill does.
   Value empty = tensor::EmptyOp::create(b, A.getType(), ValueRange{M, N});
   Value zero = arith::ConstantOp::create(b, b.getF32FloatAttr(0.0f));
@@ -48,8 +48,8 @@ static Value product(ImplicitLocOpBuilder &b, Value A, Value B) {
   return linalg::MatmulOp::create(b, TypeRange{A.getType()}, ValueRange{A, B},
                                   ValueRange{zeros})
       .getResult(0);
+  // [/product]
 }
-// [/product]
 
 // [build-gemm]
 OwningOpRef<ModuleOp> buildGemm(MLIRContext *context, Variant variant) {

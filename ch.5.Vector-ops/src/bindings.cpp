@@ -31,11 +31,9 @@ ch1::Recipe recipe(const std::string &kernel) {
 }
 // [/recipe]
 
-// [signature]
 /// A scalar is passed as C passes a float, in a register. Only memrefs have
 /// descriptors.
 using SaxpyFunction = void (*)(float alpha, void *A, void *B, void *C);
-// [/signature]
 
 /// @saxpy in machine code.
 struct Compiled {

@@ -60,7 +60,6 @@ std::shared_ptr<const Compiled> compiled(const std::string &lowering,
   });
 }
 
-// [rows]
 /// A vector as a matrix of one row: the same memory, the same stride.
 py::array asRows(const py::array &x) {
   if (x.ndim() == 2)
@@ -68,7 +67,6 @@ py::array asRows(const py::array &x) {
   return py::array(x.dtype(), {py::ssize_t(1), x.shape(0)},
                    {py::ssize_t(0), x.strides(0)}, x.data(), /*base=*/x);
 }
-// [/rows]
 
 py::array call(py::handle object, const std::string &lowering,
                const std::string &kernel, const Text &text = {}) {
