@@ -38,11 +38,11 @@ static int64_t packedDepth(const Cut &cut, int64_t k) {
   return cut.bf16 ? (k + 1) / 2 : k;
 }
 
-/// vector[p] from v[2p] and v[2p + 1], rounded to bfloat16: along the last axis
-/// where `alongK` is its own, else along the first.
 // [pairs]
+/// Numbers rounded to bfloat16, two neighbours of the last axis in one i32:
+/// [columns, 2 * pairs] f32 -> [columns, pairs] i32.
 static Value toPairs(KernelBuilder &b, Value v) {
-  auto type = cast<VectorType>(v.getType()); // [columns, 2 * pairs]
+  auto type = cast<VectorType>(v.getType());
   SmallVector<int64_t> shape(type.getShape());
   Value rounded = arith::TruncFOp::create(
       b, VectorType::get(shape, b.getBF16Type()), v);
@@ -53,9 +53,9 @@ static Value toPairs(KernelBuilder &b, Value v) {
 // [/pairs]
 
 // [block]
-/// Copies a matrix [rows, K] into `into` [K, count] as its transpose, or [K,
-/// rows] as it is, sixteen steps of k at a time. `first`: the row or column to
-/// begin with. What lies beyond the matrix is 0.
+/// `count` rows of a matrix [rows, K] (kLast), or columns of one [K, columns],
+/// from `first` on, into `into` [K, count]: sixteen steps of k at a time. What
+/// lies beyond the matrix is 0.
 static Value packBlock(KernelBuilder &b, const Cut &cut, Value matrix,
                        bool kLast, Value first, int64_t count, Value into) {
   auto type = cast<RankedTensorType>(matrix.getType());
@@ -228,7 +228,8 @@ prepareConstants(ModuleOp module,
     done.insert(argument);
     argument.setType(type);
     auto owner = cast<func::FuncOp>(argument.getOwner()->getParentOp());
-    owner.setType(b.getFunctionType(owner.getBody().getArgumentTypes(), {}));
+    owner.setType(b.getFunctionType(owner.getBody().getArgumentTypes(),
+                                    owner.getFunctionType().getResults()));
   }
   if (!entries.empty())
     module->setAttr(ch9::kPreparedAttr, b.getArrayAttr(entries));

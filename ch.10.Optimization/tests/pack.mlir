@@ -1,5 +1,5 @@
 // Products of panels; what comes after a product moves into their shape.
-// RUN: ch10-opt --ch9-to-linalg --linalg-fuse-elementwise-ops --ch10-pack --split-input-file %s | FileCheck %s
+// RUN: ch10-opt --ch9-to-linalg --linalg-fuse-elementwise-ops "--ch10-pack=lanes=16" --split-input-file %s | FileCheck %s
 
 // CHECK-DAG:  #[[A:.+]] = affine_map<(d0, d1, d2, d3, d4) -> (d0, d2, d3)>
 // CHECK-DAG:  #[[B:.+]] = affine_map<(d0, d1, d2, d3, d4) -> (d1, d2, d4)>

@@ -1,5 +1,12 @@
 // Operands of products are filled up with zeros, the result is cut out; what fits is left alone.
-// RUN: ch10-opt --ch9-to-linalg --ch10-pad --split-input-file %s | FileCheck %s
+// RUN: ch10-opt --ch9-to-linalg "--ch10-pad=lanes=16" --split-input-file %s | FileCheck %s
+// RUN: ch10-opt --ch9-to-linalg "--ch10-pad=lanes=8 block=64" --split-input-file %s | FileCheck %s --check-prefix=BLOCK
+// RUN: not ch10-opt "--ch10-pad=lanes=3" --split-input-file %s 2>&1 | FileCheck %s --check-prefix=LANES
+
+// LANES: error: lanes: expected 16, 8 or 4, got 3
+
+// BLOCK-LABEL: @ragged
+// BLOCK:         linalg.matmul {{.+}} : tensor<132x772xf32>, tensor<772x3072xf32>)
 
 // CHECK-LABEL: @ragged
 // CHECK:         %[[ZERO:.+]] = arith.constant 0.000000e+00

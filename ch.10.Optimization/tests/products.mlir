@@ -51,14 +51,3 @@ func.func @goes_on(%x: tensor<4x8xf32>, %w: tensor<16x8xf32>, %y: tensor<4x16xf3
   } -> tensor<4x16xf32>
   return %0 : tensor<4x16xf32>
 }
-
-// -----
-
-// Unknown sizes: no rung of this chapter takes them.
-// CHECK-LABEL: @unknown
-// CHECK-NOT:     linalg.transpose
-// CHECK:         linalg.generic
-func.func @unknown(%x: tensor<?x8xf32>, %w: tensor<16x8xf32>) -> tensor<?x16xf32> {
-  %0 = nn.linear %x, %w : tensor<?x8xf32>, tensor<16x8xf32>
-  return %0 : tensor<?x16xf32>
-}
