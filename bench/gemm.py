@@ -15,10 +15,10 @@ import argparse
 import os
 import sys
 
-THREADS = "1"
-if "--threads" in sys.argv[:-1]:
-    THREADS = sys.argv[sys.argv.index("--threads") + 1]
-os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = THREADS  # before NumPy is imported
+# One number for everybody, set before NumPy is imported.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = dict(zip(sys.argv, sys.argv[1:])).get(
+    "--threads", "1"
+)
 
 import dataclasses
 import pathlib
@@ -26,12 +26,12 @@ import pathlib
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ch.10.Optimization"))
 import numpy as np
+from limits import peak_candidate, read_candidate
 from timing import medians, processor
 
 import chapters
 
 import ch10_optimization as ch10
-from limits import peak_candidate, read_candidate
 
 try:
     import torch
@@ -150,7 +150,9 @@ def main() -> int:
     print(f"{processor()}, LLVM {chapters.llvm_major()}, {threads}, NumPy {np.__version__}", end="")
     print(f", PyTorch {torch.__version__}" if torch else ", no PyTorch")
     print(f"tile {tile['rows']} x {tile['columns']} ({tile['reason']})")
-    print("GFLOP/s (one row: GB/s of B); ratios to the better of NumPy and PyTorch, and to the limit; (floors)")
+    print(
+        "GFLOP/s (one row: GB/s of B); ratios to the better of NumPy and PyTorch, and to the limit; (floors)"
+    )
     names = ["raw", "packed", "NumPy", "PyTorch", "limit"]
     print(
         f"{'MxKxN':<15} "

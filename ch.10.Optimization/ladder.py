@@ -16,12 +16,12 @@ os.environ["OMP_NUM_THREADS"] = "1"  # one thread for NumPy and PyTorch; before 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import numpy as np
+from limits import peak_candidate
 from timing import medians, processor
 
 import chapters  # finds the build tree
 
 import ch10_optimization as ch10
-from limits import peak_candidate
 
 try:
     import torch

@@ -1,9 +1,9 @@
 """Prints what becomes of a product: `python3 show.py [OPTIONS] ir | passes | stages [NAME …] | llvm_ir | assembly`.
 
 The product is a @ b for a [128, 256], b [256, 512]; with --layer it is relu(linear(x, w, b)) of the same sizes, with
---ragged a [13, 37] @ [37, 50], with --constant b never changes, with --rows the number of rows is not known either, with
---bfloat16 b is rounded. --pipeline=NAME, one of ch10.PIPELINES, is "optimized" where nothing is said; --lanes=16, 8 or 4
-chooses the tile (16: the same text on every machine), --threads=2 makes the loops OpenMP's.
+--ragged a [13, 37] @ [37, 50], with --constant b never changes, with --rows the number of rows is not known either,
+with --bfloat16 b is rounded. --pipeline=NAME, one of ch10.PIPELINES, is "optimized" where nothing is said; --lanes=16,
+8 or 4 chooses the tile (16: the same text on every machine), --threads=2 makes the loops OpenMP's.
 """
 
 import pathlib

@@ -21,6 +21,7 @@ import ch10
 import ch10_optimization
 from ch10_testing import EVERY_RUNG, SCALAR, VECTOR, draw, numpy_softmax, product, same_bits
 
+
 def test_pipelines():
     assert (*SCALAR, *VECTOR) == ch10.PIPELINES
     assert ch10.PIPELINES[0] == "baseline" and ch10.PIPELINES[-1] == "optimized"

@@ -70,7 +70,9 @@ def test_the_tile_says_why():
     tile = ch10.tile()
     assert tile == ch10.tile(tile["lanes"]) and "registers" in tile["reason"]
     assert [ch10.tile(n)["columns"] for n in (16, 8, 4)] == [32, 16, 8]
-    with pytest.raises(ValueError, match="lanes: expected 16, 8 or 4, or None for what this machine has, got 5"):
+    with pytest.raises(
+        ValueError, match="lanes: expected 16, 8 or 4, or None for what this machine has, got 5"
+    ):
         ch10.tile(5)
 
 
@@ -151,9 +153,13 @@ def test_any_number_of_rows_compiles_once():
 
 def test_what_cannot_have_any_number_of_rows():
     x, s = ch10.rows(draw(4, 4)), draw(4, 4)
-    with pytest.raises(ValueError, match=r"b: expected a matrix whose number of rows is part of the structure"):
+    with pytest.raises(
+        ValueError, match=r"b: expected a matrix whose number of rows is part of the structure"
+    ):
         ch10.matmul(s, x)
-    with pytest.raises(ValueError, match=r"w: expected a matrix whose number of rows .*got rows\(\) of shape \(4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"w: expected a matrix whose number of rows .*got rows\(\) of shape \(4, 4\)"
+    ):
         ch10.linear(s, x)
     with pytest.raises(ValueError, match="x: expected a matrix whose number of rows"):
         ch10.transpose(x)

@@ -64,7 +64,9 @@ def body_of_the_k_loop(text):
     return body
 
 
-@pytest.mark.parametrize("pipeline, writes", [("vectorized", 1), ("registers", 0), ("blocked", 0), ("packed-a", 0), ("packed", 0)])
+@pytest.mark.parametrize(
+    "pipeline, writes", [("vectorized", 1), ("registers", 0), ("blocked", 0), ("packed-a", 0), ("packed", 0)]
+)
 def test_the_accumulator(pipeline, writes):
     body = body_of_the_k_loop(scheduled(wide(), pipeline))
     assert body.count("vector.fma") == 32 and body.count("vector<32xf32>") > 32  # 8 rows, 4 steps of k

@@ -149,7 +149,9 @@ def test_an_llvm_that_the_course_does_not_follow(tmp_path):
     assert f"missing LLVM, MLIR no 22 or 21; there is only 20.1.8 in {tmp_path}/llvm-20 ->" in line(
         report, "LLVM, MLIR"
     )
-    assert "llvm-22-dev libmlir-22-dev mlir-22-tools clang-22 lld-22 libomp-22-dev" in line(report, "LLVM, MLIR")
+    assert "llvm-22-dev libmlir-22-dev mlir-22-tools clang-22 lld-22 libomp-22-dev" in line(
+        report, "LLVM, MLIR"
+    )
     assert (
         "\nMissing: LLVM, MLIR" in report and "./test.sh --setup-only installs and builds all of it" in report
     )

@@ -62,7 +62,8 @@ public:
   mlir::Value load(mlir::Value tensor, mlir::ValueRange at, int64_t lanes,
                    bool whole = true);
   /// `tensor` with `vector` along its last axis, from `at` on.
-  mlir::Value store(mlir::Value vector, mlir::Value tensor, mlir::ValueRange at);
+  mlir::Value store(mlir::Value vector, mlir::Value tensor,
+                    mlir::ValueRange at);
   mlir::Value splat(mlir::Value scalar, int64_t lanes);
 };
 
@@ -89,21 +90,22 @@ int64_t numPanels(const Cut &cut, const Product &p);
 /// Arguments of the functions in `module` that are constant and only ever the B
 /// of `products`, all alike, get the type of their panels, a function that
 /// makes these, and an entry of ch9's kPreparedAttr. Returns them.
-llvm::SmallPtrSet<mlir::Value, 4> prepareConstants(
-    mlir::ModuleOp module,
-    llvm::ArrayRef<std::pair<mlir::Operation *, Product>> products,
-    llvm::function_ref<Cut(const Product &)> cutOf);
+llvm::SmallPtrSet<mlir::Value, 4>
+prepareConstants(mlir::ModuleOp module,
+                 llvm::ArrayRef<std::pair<mlir::Operation *, Product>> products,
+                 llvm::function_ref<Cut(const Product &)> cutOf);
 
 //===--- kernel_tile.cpp --------------------------------------------------===//
 
 /// Where a tile finds its operands, each by indices of its own making.
 struct Operands {
-  llvm::function_ref<mlir::Value(int64_t row, mlir::Value k)> a; // a scalar
+  llvm::function_ref<mlir::Value(int64_t row, mlir::Value k)> a;   // a scalar
   llvm::function_ref<mlir::Value(int64_t chunk, mlir::Value k)> b; // a vector
 };
 
 /// acc[row * chunks + chunk] after `depth` further steps of k: chains of
-/// multiply-adds, from first to last. A chunk is a vector of tile.lanes columns.
+/// multiply-adds, from first to last. A chunk is a vector of tile.lanes
+/// columns.
 Values accumulate(KernelBuilder &b, const Cut &cut, int64_t depth,
                   const Operands &operands, Values acc);
 

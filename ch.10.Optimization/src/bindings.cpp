@@ -26,8 +26,8 @@ static const Pipeline &pipelineOf(const std::string &name) {
   std::string known;
   for (auto [i, pipeline] : llvm::enumerate(pipelines()))
     known += (i ? ", '" : "'") + std::string(pipeline.name) + "'";
-  throw std::invalid_argument("pipeline: expected one of " + known +
-                              ", got '" + name + "'");
+  throw std::invalid_argument("pipeline: expected one of " + known + ", got '" +
+                              name + "'");
 }
 
 static Target targetOf(std::optional<int64_t> lanes, int64_t numThreads) {
@@ -143,12 +143,11 @@ PYBIND11_MODULE(ch10_optimization, m) {
   m.doc() =
       "Chapter 10: the dialect of chapter 9 through a ladder of pipelines.";
   std::string standard = pipelines().back().name;
-  ch9::bindTensorClass(
-      m,
-      [=]() -> ch9::Compiler & {
-        return compilers().of(standard, 1, std::nullopt);
-      },
-      {ch9::add, ch9::mul, ch9::matmul});
+  ch9::bindTensorClass(m,
+                       [=]() -> ch9::Compiler & {
+                         return compilers().of(standard, 1, std::nullopt);
+                       },
+                       {ch9::add, ch9::mul, ch9::matmul});
   std::function<ch9::Compiler &(const std::string &, int64_t,
                                 std::optional<int64_t>)>
       choose = [](const std::string &pipeline, int64_t numThreads,

@@ -55,8 +55,9 @@ constexpr int64_t kStreamRows = 256;
 
 // [cut]
 /// Rows of a tile, and panels side by side, for a product of at most `rows`
-/// rows, of any number where that is -1. Few rows leave registers free, and those hold further panels: what is
-/// loaded of A is used for all of them, and B comes in as several streams.
+/// rows, of any number where that is -1. Few rows leave registers free, and
+/// those hold further panels: what is loaded of A is used for all of them, and
+/// B comes in as several streams.
 Cut cutFor(const Target &target, int64_t rows, bool bf16) {
   const Tile &tile = target.tile;
   if (rows < 0)
@@ -143,8 +144,8 @@ struct Loops {
 
   // [stream]
   /// B is read as it lies, once from end to end: some of its rows at a time,
-  /// each from left to right. C's sums wait in a buffer of their own between two
-  /// blocks of k, and lose no bit by it.
+  /// each from left to right. C's sums wait in a buffer of their own between
+  /// two blocks of k, and lose no bit by it.
   Value stream(const Cut &cut) {
     Value blocks = b.index(llvm::divideCeil(p.m, cut.rows));
     Value a = readsRowsInPlace(p, cut) ? p.a : packRows(b, cut, p.a, blocks);
@@ -187,11 +188,11 @@ private:
     auto tiles = [&](Value carried, auto body) {
       return b.loop(b.index(0), b.index(groups), 1, carried,
                     [&](Value group, ValueRange outer) -> Values {
-                      return b.loop(b.index(0), b.index(blocks), 1, outer,
-                                    [&](Value block, ValueRange inner)
-                                        -> Values {
-                                      return {body(block, group, inner[0])};
-                                    });
+                      return b.loop(
+                          b.index(0), b.index(blocks), 1, outer,
+                          [&](Value block, ValueRange inner) -> Values {
+                            return {body(block, group, inner[0])};
+                          });
                     })[0];
     };
     auto place = [&](Value block, Value group, int64_t i) -> Values {
@@ -199,7 +200,8 @@ private:
               b.index(i / chunks), b.index(0)};
     };
     auto steps = [&](Value from, int64_t count, Value sums) {
-      Value rows = shape.copied ? copyRows(cut, from, count, first, groups) : p.b;
+      Value rows =
+          shape.copied ? copyRows(cut, from, count, first, groups) : p.b;
       return tiles(sums, [&](Value block, Value group, Value sums) {
         auto readA = [&](int64_t r, Value k) -> Value {
           return elementOfA(cut, a, block, r, b.add(from, k));
@@ -316,10 +318,10 @@ private:
     auto readB = [&](int64_t c, Value k) -> Value {
       if (columnsInPlace)
         return b.load(columns, {k, b.add(column, c * lanes)}, lanes);
-      return b.load(columns,
-                    {b.add(first, c / perPanel), k,
-                     b.index(c % perPanel * lanes)},
-                    lanes);
+      return b.load(
+          columns,
+          {b.add(first, c / perPanel), k, b.index(c % perPanel * lanes)},
+          lanes);
     };
     Value zero = arith::ConstantOp::create(
         b, b.getZeroAttr(VectorType::get({lanes}, b.getF32Type())));
@@ -335,9 +337,9 @@ private:
 /// "bfloat16" where the product's B is a constant of that type.
 bool isBF16(const Product &p) {
   auto argument = dyn_cast<BlockArgument>(p.b);
-  auto function = argument ? dyn_cast<func::FuncOp>(
-                                 argument.getOwner()->getParentOp())
-                           : nullptr;
+  auto function =
+      argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
+               : nullptr;
   auto type = function ? function.getArgAttrOfType<StringAttr>(
                              argument.getArgNumber(), ch9::kConstantAttr)
                        : nullptr;
@@ -371,9 +373,10 @@ struct KernelPass : TiledPass<KernelPass> {
       if (p && p->m && p->k && p->n)
         products.emplace_back(op, *p);
     });
-    auto prepared = prepareConstants(
-        getOperation(), products,
-        [&](const Product &p) { return cutFor(target, -1, isBF16(p)); });
+    auto prepared =
+        prepareConstants(getOperation(), products, [&](const Product &p) {
+          return cutFor(target, -1, isBF16(p));
+        });
     for (auto &[op, p] : products) {
       // What it multiplies may have been another product, and is loops now.
       p.a = op->getOperand(0);

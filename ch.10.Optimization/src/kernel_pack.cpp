@@ -44,8 +44,8 @@ static int64_t packedDepth(const Cut &cut, int64_t k) {
 static Value toPairs(KernelBuilder &b, Value v) {
   auto type = cast<VectorType>(v.getType());
   SmallVector<int64_t> shape(type.getShape());
-  Value rounded = arith::TruncFOp::create(
-      b, VectorType::get(shape, b.getBF16Type()), v);
+  Value rounded =
+      arith::TruncFOp::create(b, VectorType::get(shape, b.getBF16Type()), v);
   shape.back() /= 2;
   return vector::BitCastOp::create(b, VectorType::get(shape, b.getI32Type()),
                                    rounded);
@@ -179,9 +179,9 @@ static std::string addPrepare(ModuleOp module, const Cut &cut, Product p,
 /// The argument of a function that is constant, where `p.b` is one.
 static BlockArgument constantOf(const Product &p) {
   auto argument = dyn_cast<BlockArgument>(p.b);
-  auto function = argument ? dyn_cast<func::FuncOp>(
-                                 argument.getOwner()->getParentOp())
-                           : nullptr;
+  auto function =
+      argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
+               : nullptr;
   return function && function.getArgAttr(argument.getArgNumber(),
                                          ch9::kConstantAttr)
              ? argument
@@ -213,13 +213,11 @@ prepareConstants(ModuleOp module,
     std::string function = addPrepare(module, cut, p, argument);
     KernelBuilder at(argument.getLoc(), module.getContext());
     RankedTensorType type = panelsType(at, cut, p, numPanels(cut, p));
-    std::string layout =
-        llvm::formatv("{0}panels of {1} columns of {2}",
-                      cut.bf16 ? "bfloat16 " : "", cut.panel(),
-                      p.transposed ? "the transpose" : "the matrix");
+    std::string layout = llvm::formatv(
+        "{0}panels of {1} columns of {2}", cut.bf16 ? "bfloat16 " : "",
+        cut.panel(), p.transposed ? "the transpose" : "the matrix");
     entries.push_back(b.getDictionaryAttr(
-        {b.getNamedAttr("leaf",
-                        b.getI64IntegerAttr(argument.getArgNumber())),
+        {b.getNamedAttr("leaf", b.getI64IntegerAttr(argument.getArgNumber())),
          b.getNamedAttr("function", b.getStringAttr(function)),
          b.getNamedAttr("layout", b.getStringAttr(layout)),
          b.getNamedAttr("shape", b.getDenseI64ArrayAttr(type.getShape())),

@@ -122,8 +122,8 @@ static Value multiplyPairs(KernelBuilder &b, const Cut &cut, Value x, Value y,
                            lanes);
       bits = arith::AndIOp::create(b, v, mask);
     } else {
-      Value sixteen = b.splat(
-          arith::ConstantOp::create(b, b.getI32IntegerAttr(16)), lanes);
+      Value sixteen =
+          b.splat(arith::ConstantOp::create(b, b.getI32IntegerAttr(16)), lanes);
       bits = arith::ShLIOp::create(b, v, sixteen);
     }
     return vector::BitCastOp::create(b, floats, bits);
@@ -227,9 +227,8 @@ Value applyEpilogue(KernelBuilder &b, linalg::GenericOp op, Value product,
     }
     OperationState state(b.getLoc(), scalar.getName());
     for (Value operand : scalar.getOperands())
-      state.addOperands(elements.contains(operand)
-                            ? elements.lookup(operand)
-                            : b.splat(operand, lanes));
+      state.addOperands(elements.contains(operand) ? elements.lookup(operand)
+                                                   : b.splat(operand, lanes));
     for (Type type : scalar.getResultTypes())
       state.addTypes(VectorType::get({lanes}, type));
     state.addAttributes(scalar.getAttrs());

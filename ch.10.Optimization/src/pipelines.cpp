@@ -241,8 +241,9 @@ llvm::ArrayRef<Pipeline> pipelines() {
       {"blocked", "64 columns of B at a time, for all of A", blocked},
       {"packed-a", "panels of A lie as they are read", packedA},
       {"packed", "panels of A and B lie as they are read", packed},
-      {"optimized", "what a schedule cannot say: few rows, any rows, ragged "
-                    "shapes, constants packed once, threads, bfloat16",
+      {"optimized",
+       "what a schedule cannot say: few rows, any rows, ragged "
+       "shapes, constants packed once, threads, bfloat16",
        optimized},
   };
   return all;

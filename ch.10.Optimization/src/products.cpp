@@ -112,8 +112,7 @@ Value ch10::corner(ImplicitLocOpBuilder &b, Value value,
 namespace {
 
 /// Products are collected first: what replaces them must not be met again.
-template <typename Fn>
-LogicalResult eachProduct(ModuleOp module, Fn fn) {
+template <typename Fn> LogicalResult eachProduct(ModuleOp module, Fn fn) {
   SmallVector<linalg::LinalgOp> found;
   if (failed(ch10::findProducts(module, found)))
     return failure();

@@ -69,15 +69,15 @@ struct SchedulePass : ch10::TiledPass<SchedulePass> {
     signalPassFailure();
   }
 
-  /// A schedule's own sizes are those of 8 x 32; the machine's take their place.
+  /// A schedule's own sizes are those of 8 x 32; the machine's take their
+  /// place.
   static void setTile(ModuleOp schedule, const ch10::Tile &tile) {
     schedule.walk([&](transform::ParamConstantOp size) {
       for (auto [mark, value] : {std::pair{"ch10.rows", tile.rows},
                                  std::pair{"ch10.columns", tile.columns}})
         if (size->hasAttr(mark))
-          size.setValueAttr(
-              IntegerAttr::get(cast<IntegerAttr>(size.getValue()).getType(),
-                               value));
+          size.setValueAttr(IntegerAttr::get(
+              cast<IntegerAttr>(size.getValue()).getType(), value));
     });
   }
 

@@ -34,8 +34,8 @@ struct Runtime {
           "__kmpc_for_static_fini", "__kmpc_push_num_threads",
           "omp_get_thread_num", "omp_get_num_threads"})
       symbols.emplace_back(name, find(library, name));
-    setNumThreads = reinterpret_cast<void (*)(int)>(
-        find(library, "omp_set_num_threads"));
+    setNumThreads =
+        reinterpret_cast<void (*)(int)>(find(library, "omp_set_num_threads"));
   }
 
   static void *find(void *library, const char *name) {

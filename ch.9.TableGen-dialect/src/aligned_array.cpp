@@ -31,8 +31,7 @@ py::array alignedArray(const py::dtype &dtype, llvm::ArrayRef<int64_t> shape) {
   if (alignment == hugePage)
     madvise(memory, whole, MADV_HUGEPAGE); // a wish: failing changes nothing
   py::capsule owner(memory, [](void *p) { std::free(p); });
-  return py::array(dtype,
-                   std::vector<py::ssize_t>(shape.begin(), shape.end()),
+  return py::array(dtype, std::vector<py::ssize_t>(shape.begin(), shape.end()),
                    memory, owner);
 }
 

@@ -59,8 +59,7 @@ Tensor leaf(const pybind11::array &array, LeafKind kind) {
   node->anyRows = kind == LeafKind::Rows;
   node->shape.assign(array.shape(), array.shape() + array.ndim());
   node->element = array.dtype().kind() == 'i' ? Element::I32 : Element::F32;
-  node->data =
-      kind == LeafKind::Constant ? alignedCopy(array) : array;
+  node->data = kind == LeafKind::Constant ? alignedCopy(array) : array;
   return Tensor(std::move(node));
 }
 

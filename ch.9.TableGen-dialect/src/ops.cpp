@@ -33,8 +33,9 @@ static const Tensor &checkRank(const Tensor &t, const char *name) {
 static void checkRows(const Tensor &t, const char *name) {
   if (t->anyRows)
     throw std::invalid_argument(
-        std::string(name) + ": expected a matrix whose number of rows is part "
-                            "of the structure, got rows() of shape " +
+        std::string(name) +
+        ": expected a matrix whose number of rows is part "
+        "of the structure, got rows() of shape " +
         ch1::shapeText(t.shape()));
 }
 

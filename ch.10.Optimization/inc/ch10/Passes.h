@@ -27,18 +27,17 @@ Target hostTarget();
 std::unique_ptr<mlir::Pass> createProductsPass();
 /// ch10-pad: operands of products are filled up with zeros until the tile and 4
 /// steps of k divide them; columns until `block` does, where that is not 0.
-std::unique_ptr<mlir::Pass> createPadPass(const Tile &tile,
-                                          int64_t block = 0);
+std::unique_ptr<mlir::Pass> createPadPass(const Tile &tile, int64_t block = 0);
 /// ch10-pack: products become products of panels, filled up with zeros where a
 /// shape is no multiple of the tile; elementwise ops behind them move to the
 /// same shape.
-std::unique_ptr<mlir::Pass> createPackPass(const Tile &tile,
-                                           bool packB = true);
+std::unique_ptr<mlir::Pass> createPackPass(const Tile &tile, bool packB = true);
 /// ch10-kernel: products, and elementwise ops behind them, become loops over
 /// register tiles; constants get an order of their own.
 std::unique_ptr<mlir::Pass> createKernelPass(const Target &target);
 /// ch10-schedule: puts the schedule of that name (schedules/NAME.mlir) into the
-/// module, for transform-interpreter, with the sizes of the tile in it; ch10-drop-schedule takes it out again.
+/// module, for transform-interpreter, with the sizes of the tile in it;
+/// ch10-drop-schedule takes it out again.
 std::unique_ptr<mlir::Pass> createSchedulePass(llvm::StringRef name,
                                                const Tile &tile);
 std::unique_ptr<mlir::Pass> createDropSchedulePass();

@@ -43,8 +43,7 @@ inline constexpr const char *kPreparedAttr = "nn.prepared";
 /// The compiled @forward of one structure.
 class Program {
 public:
-  explicit Program(mlir::ModuleOp lowered,
-                   const ch1::JitOptions &options = {});
+  explicit Program(mlir::ModuleOp lowered, const ch1::JitOptions &options = {});
   /// Calls @forward with one descriptor for each leaf of the graph, then one
   /// for each output.
   void call(llvm::MutableArrayRef<ch1::Descriptor> descriptors) const;

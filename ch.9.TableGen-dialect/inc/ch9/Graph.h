@@ -107,13 +107,14 @@ struct Graph {
   std::vector<size_t> outputs;      // positions in `order`
 
   /// Ops, operands (so: what is shared), attributes, shapes (where the number
-  /// of rows is free, without it) and element types; no data. Two graphs with one key are served by one compiled function.
+  /// of rows is free, without it) and element types; no data. Two graphs with
+  /// one key are served by one compiled function.
   std::string key;
 };
 // [/graph]
 
-/// The graph of these values. That of a single one is kept with it, for the next
-/// time that it is computed.
+/// The graph of these values. That of a single one is kept with it, for the
+/// next time that it is computed.
 std::shared_ptr<const Graph> graphOf(llvm::ArrayRef<Tensor> outputs);
 
 /// Marks an argument of @forward whose numbers never change: "float32", or
