@@ -101,7 +101,12 @@ prepareConstants(mlir::ModuleOp module,
 struct Operands {
   llvm::function_ref<mlir::Value(int64_t row, mlir::Value k)> a;   // a scalar
   llvm::function_ref<mlir::Value(int64_t chunk, mlir::Value k)> b; // a vector
+  /// Called once in a turn of the loop, with its first k; may be null.
+  llvm::function_ref<void(mlir::Value k)> eachTurn = {};
 };
+
+/// How many steps of k are written out before the loop turns.
+inline constexpr int64_t kUnroll = 4;
 
 /// acc[row * chunks + chunk] after `depth` further steps of k: chains of
 /// multiply-adds, from first to last. A chunk is a vector of tile.lanes

@@ -23,6 +23,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -172,7 +173,44 @@ struct Loops {
     return out;
   }
 
+  /// A constant's panels as memory: only there does "ask for a line" mean
+  /// something.
+  Value memory;
+
 private:
+  // [ask]
+  /// While a panel is multiplied, the next one comes from memory: each turn of
+  /// the loop over k asks for some of its cache lines, so many that all blocks
+  /// together ask for all of them.
+  void askForNext(const Cut &cut, Value first, Value block, Value k,
+                  int64_t depth) {
+    if (!memory) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(cast<BlockArgument>(p.b).getOwner());
+      auto type = cast<RankedTensorType>(p.b.getType());
+      Value whole = bufferization::ToBufferOp::create(
+          b, MemRefType::get(type.getShape(), type.getElementType()), p.b,
+          /*read_only=*/true);
+      memory = memref::CollapseShapeOp::create(
+          b, whole, ArrayRef<ReassociationIndices>{{0, 1, 2}});
+    }
+    constexpr int64_t line = 16; // elements: all are 4 bytes
+    int64_t size = depth * cut.panel(), lines = size / line;
+    int64_t turns = std::max<int64_t>(1, depth / kUnroll);
+    int64_t blocks = p.m > 0 ? llvm::divideCeil(p.m, cut.rows) : 4; // a guess
+    int64_t each = llvm::divideCeil(lines, turns * blocks);
+    Value turn = b.createOrFold<arith::DivUIOp>(k, b.index(kUnroll));
+    turn = b.add(b.mul(block, turns), turn);
+    Value next = b.mul(b.add(first, 1), size);
+    for (int64_t i = 0; i < each; ++i) {
+      Value at = b.add(b.mul(turn, each * line), i * line);
+      at = b.min(at, b.index(size - line));
+      memref::PrefetchOp::create(b, memory, b.add(next, at), /*isWrite=*/false,
+                                 /*localityHint=*/3, /*isDataCache=*/true);
+    }
+  }
+  // [/ask]
+
   /// `width` columns of the product from `first` on, into `part`.
   Value streamPiece(const Cut &cut, Value a, Value first, int64_t width,
                     Value part) {
@@ -325,8 +363,13 @@ private:
     };
     Value zero = arith::ConstantOp::create(
         b, b.getZeroAttr(VectorType::get({lanes}, b.getF32Type())));
-    Values acc = accumulate(b, cut, cut.bf16 ? (p.k + 1) / 2 : p.k,
-                            {readA, readB}, Values(cut.rows * chunks, zero));
+    int64_t depth = cut.bf16 ? (p.k + 1) / 2 : p.k;
+    auto ask = [&](Value k) { askForNext(cut, first, block, k, depth); };
+    Operands operands = {readA, readB};
+    if (prepared && cut.panels == 1) // of several, each is a stream of its own
+      operands.eachTurn = ask;
+    Values acc =
+        accumulate(b, cut, depth, operands, Values(cut.rows * chunks, zero));
     return finish(cut, acc, m, block, column, b.index(0),
                   p.n % cut.columns() == 0, part);
   }
@@ -357,9 +400,9 @@ struct KernelPass : TiledPass<KernelPass> {
     return "products become loops over register tiles";
   }
   void getDependentDialects(DialectRegistry &registry) const final {
-    registry.insert<bufferization::BufferizationDialect, scf::SCFDialect,
-                    tensor::TensorDialect, vector::VectorDialect,
-                    x86vector::X86VectorDialect>();
+    registry.insert<bufferization::BufferizationDialect, memref::MemRefDialect,
+                    scf::SCFDialect, tensor::TensorDialect,
+                    vector::VectorDialect, x86vector::X86VectorDialect>();
   }
 
   void runOnOperation() final {

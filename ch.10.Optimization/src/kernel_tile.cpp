@@ -98,9 +98,6 @@ Value KernelBuilder::splat(Value scalar, int64_t lanes) {
 
 //===--- The loop over k --------------------------------------------------===//
 
-/// How many steps of k are written out before the loop turns.
-constexpr int64_t kUnroll = 4;
-
 // [dot]
 /// acc + a0 * b0 + a1 * b1 for pairs of bfloat16 (a0, a1), (b0, b1), each in
 /// one i32: by the processor's instruction, or widened and one after the other.
@@ -156,6 +153,8 @@ Values accumulate(KernelBuilder &b, const Cut &cut, int64_t depth,
   acc = b.loop(b.index(0), b.index(whole), kUnroll, acc,
                [&](Value k, ValueRange carried) {
                  Values next(carried);
+                 if (operands.eachTurn)
+                   operands.eachTurn(k);
                  for (int64_t u = 0; u < kUnroll; ++u)
                    next = step(b.add(k, u), next);
                  return next;
