@@ -64,7 +64,7 @@ class Device:
 
     @functools.cached_property
     def name(self) -> str:
-        return check(self.driver.cuDeviceGetName(256, self.handle)).decode().rstrip("\0")
+        return check(self.driver.cuDeviceGetName(256, self.handle)).split(b"\0")[0].decode()
 
     def attribute(self, name: str) -> int:
         """One of the driver's CU_DEVICE_ATTRIBUTE_…"""

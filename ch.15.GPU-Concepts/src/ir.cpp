@@ -284,10 +284,12 @@ static OwningOpRef<ModuleOp> buildSoftmax(MLIRContext *context) {
                    });
   sum = reduceBlock(b, sum, shared, t, plus);
 
+  // One division for each thread, not for each element.
+  Value share = arith::DivFOp::create(b, constant(b, 1), sum);
   auto loop = scf::ForOp::create(b, t, n, step);
   ImplicitLocOpBuilder in(b.getLoc(), OpBuilder::atBlockBegin(loop.getBody()));
   Value j = loop.getInductionVar();
-  Value y = arith::DivFOp::create(in, shifted(in, j), sum);
+  Value y = arith::MulFOp::create(in, shifted(in, j), share);
   memref::StoreOp::create(in, y, Y, ValueRange{row, j});
   // [/softmax]
   gpu::ReturnOp::create(b);

@@ -5,7 +5,7 @@
 //   gpu.module --convert-gpu-to-nvvm--> nvvm and llvm
 //              --gpu-module-to-binary--> PTX                     an NVIDIA GPU
 //
-// Second step of the chapter. exp is ch.6's polynomial on both ways.
+// Second step of the chapter.
 //
 //===----------------------------------------------------------------------===//
 
@@ -106,8 +106,8 @@ void buildPtxPipeline(OpPassManager &pm, const std::string &chip) {
   target.features = "+ptx80"; // without it, LLVM 22 aborts for sm_90
   target.optLevel = 3;
   pm.addPass(createGpuNVVMAttachTarget(target));
-  pm.addPass(approximateMath());
   pm.addPass(createDeviceMathPass());
+  pm.addPass(createDeviceUnrollPass());
   // Loops become branches; nvgpu, gpu and the rest become nvvm and llvm.
   pm.addNestedPass<gpu::GPUModuleOp>(createConvertNVGPUToNVVMPass());
   pm.addPass(createConvertNVVMToLLVMPass());
@@ -117,7 +117,7 @@ void buildPtxPipeline(OpPassManager &pm, const std::string &chip) {
   ConvertGpuOpsToNVVMOpsOptions device;
   device.indexBitwidth = 64;
   pm.addNestedPass<gpu::GPUModuleOp>(createConvertGpuOpsToNVVMOps(device));
-  pm.addPass(createGridConstantPass());
+  pm.addPass(createKernelAbiPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
@@ -131,7 +131,8 @@ void registerPasses() {
   registerPass(createLaunchToLoopsPass);
   registerPass(createDeviceOnlyPass);
   registerPass(createDeviceMathPass);
-  registerPass(createGridConstantPass);
+  registerPass(createDeviceUnrollPass);
+  registerPass(createKernelAbiPass);
   registerPass(approximateMath);
 }
 

@@ -2,13 +2,13 @@
 //
 //   C[M, N] (f32) = A[M, K] (f16) x B[K, N] (f16), a tile of C for each block
 //
-//   warp group 0        fetches: tiles of A and B, 64 steps of k at a time
-//        | full[s]                        | empty[s]
-//        v                                ^
-//   stages 0 .. 3 in workgroup memory: a ring
-//        |                                |
+//   warp group 2        fetches: tiles of A and B, 64 steps of k at a time
+//        | full[s]                        ^ empty[s]
 //        v                                |
-//   warp groups 1, 2    multiply: 64 rows of the tile each, C in registers
+//   stages 0 .. 3 in workgroup memory: a ring
+//        |                                ^
+//        v                                |
+//   warp groups 0, 1    multiply: 64 rows of the tile each, C in registers
 //
 // Nobody waits for everybody: there is one gpu.barrier, at the start. After
 // that a stage has two mbarriers, `full` (its bytes have come) and `empty` (all
@@ -194,11 +194,11 @@ void Builder::prepare(ImplicitLocOpBuilder &b) {
   // [/barriers]
 }
 
-/// Warp group 0.
+/// The last warp group.
 void Builder::fetch(ImplicitLocOpBuilder &b) {
   NVVM::SetMaxRegisterOp::create(b, tile.fetchRegisters(),
                                  NVVM::SetMaxRegisterAction::decrease);
-  Value isFirst = equals(b, thread, index(b, 0));
+  Value isFirst = equals(b, thread, index(b, 128 * tile.consumers));
   ifThen(b, isFirst, [&](ImplicitLocOpBuilder &b) {
     // [fetch]
     // One thread is enough: a copy of a whole tile is one instruction.
@@ -231,7 +231,7 @@ void Builder::fetch(ImplicitLocOpBuilder &b) {
   });
 }
 
-/// Warp groups 1, 2, …: `consumer` is 0, 1, …
+/// Warp groups 0, 1, …: `consumer` says which.
 void Builder::multiply(ImplicitLocOpBuilder &b, Value consumer) {
   NVVM::SetMaxRegisterOp::create(b, tile.multiplyRegisters(),
                                  NVVM::SetMaxRegisterAction::increase);
@@ -273,12 +273,15 @@ void Builder::multiply(ImplicitLocOpBuilder &b, Value consumer) {
   // [/multiply]
 
   // [store]
-  SmallVector<OpFoldResult> offsets = {add(b, m0, row), n0};
+  // This op finds a thread's rows by the number of its warp in the *block*, so
+  // all groups are given the place of the first: group 1 has warps 4 to 7 and
+  // writes from row 64 on. (Hence those who multiply are the first groups.)
+  SmallVector<OpFoldResult> offsets = {m0, n0};
   SmallVector<OpFoldResult> sizes = {b.getIndexAttr(64),
                                      b.getIndexAttr(tile.columns)};
   SmallVector<OpFoldResult> ones(2, b.getIndexAttr(1));
-  Value mine = memref::SubViewOp::create(b, C, offsets, sizes, ones);
-  nvgpu::WarpgroupMmaStoreOp::create(b, loop.getResult(0), mine);
+  Value first = memref::SubViewOp::create(b, C, offsets, sizes, ones);
+  nvgpu::WarpgroupMmaStoreOp::create(b, loop.getResult(0), first);
   // [/store]
 }
 
@@ -329,13 +332,12 @@ OwningOpRef<ModuleOp> buildTensorMatmul(MLIRContext *context,
                                   gpu::ShuffleMode::IDX)
                .getShuffleResult();
   number = arith::IndexCastOp::create(b, b.getIndexType(), number);
-  auto roles = scf::IfOp::create(b, equals(b, number, index(b, 0)),
-                                 /*withElseRegion=*/true);
-  ImplicitLocOpBuilder first(b.getLoc(), roles.getThenBodyBuilder());
-  kernel.fetch(first);
+  Value isLast = equals(b, number, index(b, tile.consumers));
+  auto roles = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
+  ImplicitLocOpBuilder last(b.getLoc(), roles.getThenBodyBuilder());
+  kernel.fetch(last);
   ImplicitLocOpBuilder others(b.getLoc(), roles.getElseBodyBuilder());
-  kernel.multiply(others,
-                  arith::SubIOp::create(others, number, index(others, 1)));
+  kernel.multiply(others, number);
   // [/roles]
   gpu::ReturnOp::create(b);
 

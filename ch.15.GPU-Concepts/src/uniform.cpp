@@ -20,19 +20,23 @@ using namespace mlir;
 
 namespace ch15 {
 
-/// Replaces all operations of one kind; one argument for each of x, y, z.
+/// Replaces all operations of one kind; one argument for each of x, y, z, whose
+/// location is that of the first operation.
 template <typename Op>
 static std::array<Value, 3> makeArguments(gpu::GPUFuncOp kernel) {
+  std::array<SmallVector<Op>, 3> found;
+  kernel.walk([&](Op op) {
+    found[static_cast<size_t>(op.getDimension())].push_back(op);
+  });
   std::array<Value, 3> arguments;
-  for (Value &argument : arguments)
-    argument = kernel.front().addArgument(IndexType::get(kernel.getContext()),
-                                          kernel.getLoc());
-  SmallVector<Op> found;
-  kernel.walk([&](Op op) { found.push_back(op); });
-  for (Op op : found) {
-    op.getResult().replaceAllUsesWith(
-        arguments[static_cast<size_t>(op.getDimension())]);
-    op.erase();
+  for (auto [argument, ops] : llvm::zip(arguments, found)) {
+    argument = kernel.front().addArgument(
+        IndexType::get(kernel.getContext()),
+        ops.empty() ? kernel.getLoc() : ops.front().getLoc());
+    for (Op op : ops) {
+      op.getResult().replaceAllUsesWith(argument);
+      op.erase();
+    }
   }
   return arguments;
 }

@@ -13,7 +13,7 @@
 
 namespace ch15 {
 
-/// Threads of a block of vector_add and softmax.
+/// Threads of a block of vector_add and of softmax.
 inline constexpr int64_t kThreads = 256;
 /// matmul's tile: kTile x kTile elements of C, a thread for each.
 inline constexpr int64_t kTile = 16;

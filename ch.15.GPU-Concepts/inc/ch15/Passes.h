@@ -19,13 +19,17 @@ std::unique_ptr<mlir::Pass> createLaunchToLoopsPass();
 /// parameters of 128 bytes.
 std::unique_ptr<mlir::Pass> createDeviceOnlyPass();
 
-/// ch15-device-math: fma and floor become LLVM's intrinsics, where
-/// convert-gpu-to-nvvm would call functions of CUDA's libdevice.
+/// ch15-device-math: exp, fma and floor become what the device has
+/// instructions for, where convert-gpu-to-nvvm would call CUDA's libdevice.
 std::unique_ptr<mlir::Pass> createDeviceMathPass();
 
-/// ch15-grid-constant: says of those parameters that a kernel uses them where
-/// they are and makes no copy.
-std::unique_ptr<mlir::Pass> createGridConstantPass();
+/// ch15-device-unroll: an innermost loop whose length is not known takes four
+/// turns at once, so that a thread has four loads under way and not one.
+std::unique_ptr<mlir::Pass> createDeviceUnrollPass();
+
+/// ch15-kernel-abi: says how tensor maps and dynamic workgroup memory come to a
+/// kernel, which convert-gpu-to-nvvm does not.
+std::unique_ptr<mlir::Pass> createKernelAbiPass();
 
 /// From gpu to the llvm dialect, for this machine.
 void buildCpuPipeline(mlir::OpPassManager &pm);
