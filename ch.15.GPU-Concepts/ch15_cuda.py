@@ -51,7 +51,9 @@ class Device:
         try:
             check(self.driver.cuInit(0))
             self.handle = check(self.driver.cuDeviceGet(0))
-        except Exception as error:  # the package looks for the driver at the first call; it has several ways to say no
+        except (
+            Exception
+        ) as error:  # the package looks for the driver at the first call; it has several ways to say no
             reason = " ".join(str(error).split())
             raise CudaError(f"device 'cuda' needs an NVIDIA GPU and its driver: {reason}") from None
         self.context = check(self.driver.cuDevicePrimaryCtxRetain(self.handle))
@@ -141,7 +143,9 @@ def chip() -> str:
     major, minor = device().capability
     fitting = [c for c in _CHIPS if c <= 10 * major + minor]
     if not fitting:
-        raise CudaError(f"device 'cuda': {device().name} has compute capability {major}.{minor}; 8.0 is needed")
+        raise CudaError(
+            f"device 'cuda': {device().name} has compute capability {major}.{minor}; 8.0 is needed"
+        )
     return f"sm_{fitting[-1]}"
 
 
@@ -181,13 +185,10 @@ class Buffer:
         if array.size:
             check(self.device.driver.cuMemcpyDtoH(array.ctypes.data, self.pointer, self.num_bytes))
 
-    # [memref]
     def memref(self) -> list:
         """The parameters that a memref of this buffer is."""
         strides = [int(np.prod(self.shape[i + 1 :])) for i in range(len(self.shape))]
         return [ctypes.c_int64(word) for word in (self.pointer, self.pointer, 0, *self.shape, *strides)]
-
-    # [/memref]
 
     def free(self) -> None:
         check(self.device.driver.cuMemFree(self.pointer))
@@ -199,7 +200,6 @@ class Buffer:
         self.free()
 
 
-# [tensor-map]
 def tensor_map(buffer: Buffer, columns: int, box: tuple[int, int]):
     """The map of a float16 matrix for the copy engine, which takes boxes of (rows, columns) of it, as a parameter of
     128 bytes. `columns` of a row are the matrix; the others make its length a multiple of 16 bytes."""
@@ -221,9 +221,6 @@ def tensor_map(buffer: Buffer, columns: int, box: tuple[int, int]):
         )
     )
     return (ctypes.c_char * 128).from_buffer_copy(ctypes.string_at(int(made.getPtr()), 128))
-
-
-# [/tensor-map]
 
 
 # --- calls --------------------------------------------------------------------------------------------------

@@ -25,5 +25,10 @@ print("matmul's launch: blocks", grid, "threads", block)
 without = ch15.matmul_ir().replace("gpu.barrier", "", 1)  # the first of two
 print("without a barrier:", np.allclose(ch15.run(without, "matmul", A, B), A @ B, atol=1e-4))
 
-print(ch15.ptx("vector_add", chip="sm_90").split("{")[0].split("\n\n")[-1])
+ptx = ch15.ptx("vector_add", chip="sm_90")
+print(
+    "PTX:",
+    *[line.strip() for line in ptx.splitlines() if "global" in line and "cvta" not in line],
+    sep="\n  ",
+)
 # [/example]

@@ -42,7 +42,9 @@ def test_vector_add(n):
 
 
 @on_gpu
-@pytest.mark.parametrize("shape", [(0, 0, 0), (1, 1, 1), (0, 5, 3), (3, 0, 4), (16, 16, 16), (17, 33, 5), (500, 300, 700)])
+@pytest.mark.parametrize(
+    "shape", [(0, 0, 0), (1, 1, 1), (0, 5, 3), (3, 0, 4), (16, 16, 16), (17, 33, 5), (500, 300, 700)]
+)
 def test_matmul(shape):
     M, K, N = shape
     A, B = random(M, K), random(K, N, seed=1)
@@ -75,7 +77,17 @@ def test_both_barriers_of_matmul_count(number):
 
 @on_hopper
 @pytest.mark.parametrize(
-    "shape", [(128, 64, 256), (1, 1, 1), (0, 5, 3), (3, 0, 4), (5, 64, 0), (17, 33, 5), (130, 1000, 300), (777, 555, 333)]
+    "shape",
+    [
+        (128, 64, 256),
+        (1, 1, 1),
+        (0, 5, 3),
+        (3, 0, 4),
+        (5, 64, 0),
+        (17, 33, 5),
+        (130, 1000, 300),
+        (777, 555, 333),
+    ],
 )
 def test_matmul_f16(shape):
     M, K, N = shape
@@ -90,7 +102,9 @@ def test_matmul_f16(shape):
 
 
 @pytest.mark.skipif(missing() is None, reason="what is said without a GPU: there is one")
-@pytest.mark.parametrize("call", ["vector_add(a, a, device='cuda')", "softmax(a, 'cuda')", "matmul_f16(h, h)"])
+@pytest.mark.parametrize(
+    "call", ["vector_add(a, a, device='cuda')", "softmax(a, 'cuda')", "matmul_f16(h, h)"]
+)
 def test_without_a_device_a_sentence_says_so(call):
     a, h = random(5), np.ones((2, 2), np.float16)
     with pytest.raises(RuntimeError, match="^device 'cuda' needs ") as caught:
@@ -110,7 +124,9 @@ def test_without_the_package_a_sentence_says_so():
             print(error)
         """
     )
-    assert said == "device 'cuda' needs NVIDIA's package cuda-bindings: python3 -m pip install cuda-bindings\n"
+    assert (
+        said == "device 'cuda' needs NVIDIA's package cuda-bindings: python3 -m pip install cuda-bindings\n"
+    )
 
 
 def test_arguments_are_checked_before_a_device_is_looked_for():

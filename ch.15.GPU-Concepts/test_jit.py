@@ -49,7 +49,10 @@ def test_vector_add(n):
     assert np.array_equal(ch15.vector_add(a, b), a + b)
 
 
-@pytest.mark.parametrize("shape", [(0, 0, 0), (1, 1, 1), (0, 5, 3), (3, 0, 4), (4, 7, 0), (16, 16, 16), (17, 33, 5), (100, 70, 130)])
+@pytest.mark.parametrize(
+    "shape",
+    [(0, 0, 0), (1, 1, 1), (0, 5, 3), (3, 0, 4), (4, 7, 0), (16, 16, 16), (17, 33, 5), (100, 70, 130)],
+)
 def test_matmul(shape):
     M, K, N = shape
     A, B = random(M, K), random(K, N, seed=1)
@@ -79,7 +82,9 @@ def test_any_shape_and_any_strides(data):
 def test_special_rows():
     """As in chapter 6: it is what the formula gives."""
     inf, nan = np.inf, np.nan
-    x = np.array([[1, 2, nan, 3], [inf, 1, 2, 3], [-inf] * 4, [-inf, 0, 0, -inf], [1e30, 1e30, 0, -1e30]], np.float32)
+    x = np.array(
+        [[1, 2, nan, 3], [inf, 1, 2, 3], [-inf] * 4, [-inf, 0, 0, -inf], [1e30, 1e30, 0, -1e30]], np.float32
+    )
     y = ch15.softmax(x)
     assert np.isnan(y[:3]).all()
     assert np.array_equal(y[3:], [[0, 0.5, 0.5, 0], [0.5, 0.5, 0, 0]])
@@ -244,8 +249,16 @@ F32 = np.ones((3, 4), np.float32)
         (lambda: ch15.vector_add(F32, F32), ValueError, "a: expected shape (any,), got (3, 4)"),
         (lambda: ch15.vector_add(F32[0], F32[0, :3]), ValueError, "b: expected shape (4,), got (3,)"),
         (lambda: ch15.matmul(F32, F32), ValueError, "b: expected shape (4, any), got (3, 4)"),
-        (lambda: ch15.matmul(F32.astype(float), F32.T), TypeError, "a: expected an array of float32, got one of float64"),
-        (lambda: ch15.softmax(F32[None]), ValueError, "x: expected shape (any,) or (any, any), got (1, 3, 4)"),
+        (
+            lambda: ch15.matmul(F32.astype(float), F32.T),
+            TypeError,
+            "a: expected an array of float32, got one of float64",
+        ),
+        (
+            lambda: ch15.softmax(F32[None]),
+            ValueError,
+            "x: expected shape (any,) or (any, any), got (1, 3, 4)",
+        ),
         (lambda: ch15.softmax(F32, device="gpu"), ValueError, "device: expected 'cpu' or 'cuda', got 'gpu'"),
         (
             lambda: ch15.matmul_f16(F32, F32, device="cpu"),
@@ -259,8 +272,16 @@ F32 = np.ones((3, 4), np.float32)
         ),
         (lambda: ch15.run("", "softmax", F32, F32), TypeError, "softmax: expected 1 array, got 2"),
         (lambda: ch15.launch("matmul", [3]), ValueError, "sizes: expected 2 of the result, got 1"),
-        (lambda: ch15.matmul_f16_ir(columns=100), ValueError, "columns: expected a multiple of 64 up to 256, got 100"),
-        (lambda: ch15.matmul_f16_ir(stages=5), ValueError, "stages: expected what fits into 232448 bytes, got 246784"),
+        (
+            lambda: ch15.matmul_f16_ir(columns=100),
+            ValueError,
+            "columns: expected a multiple of 64 up to 256, got 100",
+        ),
+        (
+            lambda: ch15.matmul_f16_ir(stages=5),
+            ValueError,
+            "stages: expected what fits into 232448 bytes, got 246784",
+        ),
     ],
 )
 def test_wrong_arguments(call, error, said):
@@ -333,14 +354,20 @@ def test_exercise(number):
     check = [sys.executable, "exercises/check.py", number]
     (solution,) = (HERE / "exercises/solutions").glob(f"{number}_*")
     for arguments, status in [([], 1), ([str(solution)], 0), ([str(HERE / "nowhere.mlir")], None)]:
-        done = subprocess.run([*check, *arguments], cwd=HERE, capture_output=True, text=True, env=chapters.environment())
+        done = subprocess.run(
+            [*check, *arguments], cwd=HERE, capture_output=True, text=True, env=chapters.environment()
+        )
         assert status is None or done.returncode == status, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("case", ["divergent", "shuffle", "tensor", "chip"])
 def test_broken(case):
     done = subprocess.run(
-        [sys.executable, "broken.py", case], cwd=HERE, capture_output=True, text=True, env=chapters.environment()
+        [sys.executable, "broken.py", case],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        env=chapters.environment(),
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

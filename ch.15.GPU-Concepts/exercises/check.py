@@ -67,9 +67,13 @@ def online(file: pathlib.Path) -> None:
             "wrong where the maximum grows"
         )
     begins = np.array([-np.inf, -np.inf, 1, 2], np.float32)
-    assert np.allclose(ch15.run(ir, "softmax", begins), exact(begins), rtol=1e-5), "-inf beside numbers is wrong"
+    assert np.allclose(ch15.run(ir, "softmax", begins), exact(begins), rtol=1e-5), (
+        "-inf beside numbers is wrong"
+    )
     for row in ([-np.inf, -np.inf], [1, np.nan, 2], [np.inf, 1]):
-        assert np.isnan(ch15.run(ir, "softmax", np.array(row, np.float32))).all(), f"the row {row} must be NaN"
+        assert np.isnan(ch15.run(ir, "softmax", np.array(row, np.float32))).all(), (
+            f"the row {row} must be NaN"
+        )
 
 
 EXERCISES = {
@@ -79,4 +83,6 @@ EXERCISES = {
 }
 
 if __name__ == "__main__":
-    raise SystemExit(chapters.check_exercise(EXERCISES, __doc__, unsolved=(AssertionError, ch15.CompileError)))
+    raise SystemExit(
+        chapters.check_exercise(EXERCISES, __doc__, unsolved=(AssertionError, ch15.CompileError))
+    )

@@ -34,7 +34,6 @@ void ifThen(mlir::ImplicitLocOpBuilder &b, mlir::Value condition, Body then);
 mlir::Value fold(mlir::ImplicitLocOpBuilder &b, mlir::Value from,
                  mlir::Value to, mlir::Value step, mlir::Value init, Fold body);
 
-// [module]
 /// A module with a host function @name and a kernel @kernels::@name.
 struct KernelModule {
   mlir::OwningOpRef<mlir::ModuleOp> module;
@@ -46,7 +45,6 @@ struct KernelModule {
                mlir::FunctionType hostType, mlir::FunctionType kernelType,
                llvm::ArrayRef<int32_t> block, mlir::TypeRange shared);
 };
-// [/module]
 
 /// Ends the host function with a launch of the kernel.
 void launch(mlir::ImplicitLocOpBuilder &b, KernelModule &m,

@@ -35,7 +35,6 @@ bool isCuda(const std::string &device) {
 
 using Arrays = std::vector<py::array>;
 
-// [cpu]
 /// The host function of a kernel, compiled, on descriptors of the arrays.
 void callOnCpu(const std::string &kernel, const Arrays &arrays,
                const Text &text) {
@@ -51,9 +50,7 @@ void callOnCpu(const std::string &kernel, const Arrays &arrays,
     reinterpret_cast<void (*)(void *, void *, void *)>(program->function)(
         d[0], d[1], d[2]);
 }
-// [/cpu]
 
-// [cuda]
 /// The kernel on the GPU: ch15_cuda.py knows the driver, we know the PTX and
 /// the launch.
 void callOnCuda(const Kernel &kernel, const Arrays &arrays, const Text &text) {
@@ -78,7 +75,6 @@ void callOnCuda(const Kernel &kernel, const Arrays &arrays, const Text &text) {
   else
     cuda.attr("run")(ptx, kernel.name, grid, block, launch.sharedBytes, arrays);
 }
-// [/cuda]
 
 /// Inputs that were checked, and the result to be written. Returns the result.
 py::array call(const std::string &kernel, Arrays arrays,
@@ -125,7 +121,6 @@ py::array matmulF16(py::handle a, py::handle b, const std::string &device,
   return call("matmul_f16", factors(a, b, "float16"), device, text);
 }
 
-// [softmax]
 py::array softmax(py::handle object, const std::string &device,
                   const Text &text) {
   isCuda(device);
@@ -143,7 +138,6 @@ py::array softmax(py::handle object, const std::string &device,
       .attr("reshape")(x.attr("shape"))
       .cast<py::array>();
 }
-// [/softmax]
 
 /// Any kernel by its name, on IR that a reader wrote.
 py::array run(const std::string &ir, const std::string &kernel,
@@ -208,8 +202,8 @@ void bindTile(py::module_ &m) {
         ch1::verifyOrThrow(*module);
         return ch1::print(*module);
       },
-      py::arg("consumers") = 2, py::arg("columns") = 256,
-      py::arg("stages") = 4, py::arg("group") = 8,
+      py::arg("consumers") = 2, py::arg("columns") = 256, py::arg("stages") = 4,
+      py::arg("group") = 8,
       "The IR of matmul_f16, also for another tile: 64 * consumers rows by "
       "`columns` columns of C for each block, `stages` tiles of A and B in "
       "workgroup memory, blocks in groups of so many rows.");
@@ -232,8 +226,8 @@ void bindTile(py::module_ &m) {
                               launch.sharedBytes);
       },
       py::arg("kernel"), py::arg("sizes"), py::kw_only(),
-      py::arg("consumers") = 2, py::arg("columns") = 256,
-      py::arg("stages") = 4, py::arg("group") = 8,
+      py::arg("consumers") = 2, py::arg("columns") = 256, py::arg("stages") = 4,
+      py::arg("group") = 8,
       "(grid, block, bytes of dynamic workgroup memory) of the launch for a "
       "result of these sizes; grid and block are (x, y, z).");
 }

@@ -60,10 +60,9 @@ struct DeviceOnlyPass : PassWrapper<DeviceOnlyPass, OperationPass<ModuleOp>> {
     getOperation().walk(passTensorMaps);
   }
 
-  // [parameters]
   static void passTensorMaps(gpu::GPUFuncOp kernel) {
-    auto b = ImplicitLocOpBuilder::atBlockBegin(kernel.getLoc(),
-                                                &kernel.front());
+    auto b =
+        ImplicitLocOpBuilder::atBlockBegin(kernel.getLoc(), &kernel.front());
     SmallVector<Type> types(kernel.getFunctionType().getInputs());
     for (auto [i, type] : llvm::enumerate(types)) {
       if (!isa<nvgpu::TensorMapDescriptorType>(type))
@@ -77,7 +76,6 @@ struct DeviceOnlyPass : PassWrapper<DeviceOnlyPass, OperationPass<ModuleOp>> {
     }
     kernel.setFunctionType(b.getFunctionType(types, {}));
   }
-  // [/parameters]
 };
 
 struct DeviceMathPass : PassWrapper<DeviceMathPass, OperationPass<ModuleOp>> {
@@ -90,7 +88,6 @@ struct DeviceMathPass : PassWrapper<DeviceMathPass, OperationPass<ModuleOp>> {
     registry.insert<arith::ArithDialect, LLVM::LLVMDialect>();
   }
 
-  // [math]
   static Value call(ImplicitLocOpBuilder &b, StringRef name, ValueRange x) {
     return LLVM::CallIntrinsicOp::create(b, x[0].getType(),
                                          b.getStringAttr(name), x)
@@ -112,8 +109,8 @@ struct DeviceMathPass : PassWrapper<DeviceMathPass, OperationPass<ModuleOp>> {
     Value minus = arith::NegFOp::create(b, y);
     Value error = call(b, "llvm.fma", {x, high, minus});
     error = call(b, "llvm.fma", {x, low, error});
-    Value factor = call(b, "llvm.fma",
-                        {error, number(0.6931471805599453), number(1)});
+    Value factor =
+        call(b, "llvm.fma", {error, number(0.6931471805599453), number(1)});
     return arith::MulFOp::create(b, call(b, "llvm.exp2", y), factor);
   }
 
@@ -133,7 +130,6 @@ struct DeviceMathPass : PassWrapper<DeviceMathPass, OperationPass<ModuleOp>> {
       op->erase();
     });
   }
-  // [/math]
 };
 
 struct DeviceUnrollPass
@@ -146,14 +142,14 @@ struct DeviceUnrollPass
     return "innermost loops of unknown length take several turns at once";
   }
 
-  // [unroll]
   void runOnOperation() final {
     SmallVector<scf::ForOp> loops;
     getOperation().walk([&](scf::ForOp loop) {
-      bool isInnermost =
-          !loop.getBody()
-               ->walk([](LoopLikeOpInterface) { return WalkResult::interrupt(); })
-               .wasInterrupted();
+      bool isInnermost = !loop.getBody()
+                              ->walk([](LoopLikeOpInterface) {
+                                return WalkResult::interrupt();
+                              })
+                              .wasInterrupted();
       bool isKnown = getConstantIntValue(loop.getLowerBound()) &&
                      getConstantIntValue(loop.getUpperBound());
       bool loads = !loop.getBody()->getOps<memref::LoadOp>().empty();
@@ -165,7 +161,6 @@ struct DeviceUnrollPass
       if (failed(loopUnrollByFactor(loop, factor)))
         return signalPassFailure();
   }
-  // [/unroll]
 
   Option<unsigned> factor{*this, "factor", llvm::cl::desc("turns at once"),
                           llvm::cl::init(4)};
@@ -178,7 +173,6 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
     return "says how tensor maps and dynamic workgroup memory come to a kernel";
   }
 
-  // [abi]
   void runOnOperation() final {
     Builder b(&getContext());
     auto bytes = LLVM::LLVMArrayType::get(b.getI64Type(), 16);
@@ -200,7 +194,6 @@ struct KernelAbiPass : PassWrapper<KernelAbiPass, OperationPass<ModuleOp>> {
         memory.setLinkage(LLVM::Linkage::External);
     });
   }
-  // [/abi]
 };
 
 } // namespace

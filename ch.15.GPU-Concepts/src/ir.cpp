@@ -71,7 +71,6 @@ static FunctionType vectorAddType(MLIRContext *context) {
   return functionOf(context, /*rank=*/1, /*count=*/3);
 }
 
-// [vector-add]
 static OwningOpRef<ModuleOp> buildVectorAdd(MLIRContext *context) {
   ImplicitLocOpBuilder b(UnknownLoc::get(context), context);
   FunctionType type = vectorAddType(context);
@@ -99,7 +98,6 @@ static OwningOpRef<ModuleOp> buildVectorAdd(MLIRContext *context) {
   launch(b, m, {blocks, one, one}, threads, m.host.getArguments());
   return std::move(m.module);
 }
-// [/vector-add]
 
 static Launch launchVectorAdd(ArrayRef<int64_t> sizes) {
   return {{parts(sizes[0], kThreads), 1, 1}, {kThreads, 1, 1}};
@@ -113,7 +111,6 @@ static FunctionType matmulType(MLIRContext *context) {
   return functionOf(context, /*rank=*/2, /*count=*/3);
 }
 
-// [element]
 /// array[i, j], or 0 where there is no such element.
 static Value elementOrZero(ImplicitLocOpBuilder &b, Value array, Value i,
                            Value j) {
@@ -131,7 +128,6 @@ static Value elementOrZero(ImplicitLocOpBuilder &b, Value array, Value i,
       });
   return op.getResult(0);
 }
-// [/element]
 
 static OwningOpRef<ModuleOp> buildMatmul(MLIRContext *context) {
   ImplicitLocOpBuilder b(UnknownLoc::get(context), context);
@@ -187,8 +183,7 @@ static OwningOpRef<ModuleOp> buildMatmul(MLIRContext *context) {
   Value result = m.host.getArgument(2);
   Value blocksX = ceilDiv(b, dim(b, result, 1), kTile);
   Value blocksY = ceilDiv(b, dim(b, result, 0), kTile);
-  launch(b, m, {blocksX, blocksY, index(b, 1)}, threads,
-         m.host.getArguments());
+  launch(b, m, {blocksX, blocksY, index(b, 1)}, threads, m.host.getArguments());
   return std::move(m.module);
 }
 
@@ -205,8 +200,7 @@ static FunctionType softmaxType(MLIRContext *context) {
   return functionOf(context, /*rank=*/2, /*count=*/2);
 }
 
-using Combine =
-    llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Value)>;
+using Combine = llvm::function_ref<Value(ImplicitLocOpBuilder &, Value, Value)>;
 
 // [reduce]
 /// One number for the whole block out of one of each thread:
@@ -252,7 +246,6 @@ static OwningOpRef<ModuleOp> buildSoftmax(MLIRContext *context) {
   Value X = m.kernel.getArgument(0), Y = m.kernel.getArgument(1);
   Value shared = m.kernel.getWorkgroupAttributions()[0];
 
-  // [softmax]
   // A row may be longer than the block: thread t takes elements t, t + 256, …
   Value t = thread(b, gpu::Dimension::x), row = block(b, gpu::Dimension::x);
   Value n = dim(b, X, 1), step = index(b, kThreads);
@@ -267,11 +260,10 @@ static OwningOpRef<ModuleOp> buildSoftmax(MLIRContext *context) {
   };
 
   Value lowest = constant(b, -std::numeric_limits<float>::infinity());
-  Value max =
-      fold(b, t, n, step, lowest,
-           [&](ImplicitLocOpBuilder &b, Value j, Value before) {
-             return larger(b, before, load(b, j));
-           });
+  Value max = fold(b, t, n, step, lowest,
+                   [&](ImplicitLocOpBuilder &b, Value j, Value before) {
+                     return larger(b, before, load(b, j));
+                   });
   max = reduceBlock(b, max, shared, t, larger);
 
   auto shifted = [&](ImplicitLocOpBuilder &b, Value j) -> Value {
@@ -291,7 +283,6 @@ static OwningOpRef<ModuleOp> buildSoftmax(MLIRContext *context) {
   Value j = loop.getInductionVar();
   Value y = arith::MulFOp::create(in, shifted(in, j), share);
   memref::StoreOp::create(in, y, Y, ValueRange{row, j});
-  // [/softmax]
   gpu::ReturnOp::create(b);
 
   b.setInsertionPointToStart(&m.host.front());

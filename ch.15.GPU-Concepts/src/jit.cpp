@@ -46,14 +46,13 @@ ch1::Recipe cpuRecipe(const std::string &kernel) {
   return way;
 }
 
-// [chips]
 /// PTX for a chip runs on later ones too; for sm_90a on that one only.
 static void checkChip(const Kernel &kernel, const std::string &chip) {
   std::string known;
   for (const char *name :
        {"sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_90a"}) {
-    bool isEnough = StringRef(kernel.chip) != "sm_90a" ||
-                    StringRef(name) == kernel.chip;
+    bool isEnough =
+        StringRef(kernel.chip) != "sm_90a" || StringRef(name) == kernel.chip;
     if (isEnough && chip == name)
       return;
     if (isEnough)
@@ -63,7 +62,6 @@ static void checkChip(const Kernel &kernel, const std::string &chip) {
                               " is compiled for " + known + ", got '" + chip +
                               "'");
 }
-// [/chips]
 
 ch1::Recipe ptxRecipe(const std::string &kernel, const std::string &chip) {
   checkChip(findKernel(kernel), chip);
@@ -76,7 +74,6 @@ ch1::Recipe ptxRecipe(const std::string &kernel, const std::string &chip) {
 // Programs
 //===----------------------------------------------------------------------===//
 
-// [runtime]
 /// The functions of MLIR's async runtime that the passes call. Given by
 /// address, and not as a shared library for the engine to load: the engine
 /// would also end the pool of threads whenever one of several engines goes.
@@ -114,7 +111,6 @@ ch1::JitOptions jitOptions() {
 #undef RUNTIME
   return options;
 }
-// [/runtime]
 
 ch3::Cache<Program> &cache() {
   static auto &cache = *new ch3::Cache<Program>(/*capacity=*/64);
@@ -134,7 +130,6 @@ std::shared_ptr<const Program> cpuProgram(const std::string &kernel,
   });
 }
 
-// [text]
 /// gpu.binary holds an object for each target of its module; ours has one.
 static std::string textOf(ModuleOp module) {
   std::string text;
@@ -147,7 +142,6 @@ static std::string textOf(ModuleOp module) {
     text.pop_back();
   return text;
 }
-// [/text]
 
 std::shared_ptr<const Program> ptxProgram(const std::string &kernel,
                                           const std::string &chip,

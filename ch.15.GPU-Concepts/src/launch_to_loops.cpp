@@ -171,9 +171,8 @@ LogicalResult Splitter::splitFor(scf::ForOp loop, Piece &before) {
                             "has a barrier, and bounds that may differ between "
                             "the threads of a block");
   SmallVector<Value> carried;
-  for (auto [init, argument, result] :
-       llvm::zip(loop.getInitArgs(), loop.getRegionIterArgs(),
-                 loop.getResults())) {
+  for (auto [init, argument, result] : llvm::zip(
+           loop.getInitArgs(), loop.getRegionIterArgs(), loop.getResults())) {
     if (failed(checkCanBeKept(loop, result.getType())))
       return failure();
     Value slot = slotFor(argument);
@@ -184,9 +183,9 @@ LogicalResult Splitter::splitFor(scf::ForOp loop, Piece &before) {
   before.next = loop;
   if (failed(emit(before)))
     return failure();
-  auto outer = scf::ForOp::create(
-      b, shared.lookup(loop.getLowerBound()),
-      shared.lookup(loop.getUpperBound()), shared.lookup(loop.getStep()));
+  auto outer = scf::ForOp::create(b, shared.lookup(loop.getLowerBound()),
+                                  shared.lookup(loop.getUpperBound()),
+                                  shared.lookup(loop.getStep()));
   shared.map(loop.getInductionVar(), outer.getInductionVar());
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(outer.getBody()->getTerminator());
@@ -206,8 +205,7 @@ LogicalResult Splitter::splitIf(scf::IfOp op) {
     results.push_back(slotFor(result));
   }
   bool hasElse = !op.getElseRegion().empty();
-  auto outer =
-      scf::IfOp::create(b, shared.lookup(op.getCondition()), hasElse);
+  auto outer = scf::IfOp::create(b, shared.lookup(op.getCondition()), hasElse);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(outer.thenBlock()->getTerminator());
   if (failed(split(*op.thenBlock(), results)))
@@ -227,8 +225,8 @@ Value Splitter::slotFor(Value value) {
     if (count != 1)
       shape.push_back(count);
   auto at = ImplicitLocOpBuilder::atBlockBegin(value.getLoc(), &entry);
-  Value slot = memref::AllocaOp::create(
-      at, MemRefType::get(shape, value.getType()));
+  Value slot =
+      memref::AllocaOp::create(at, MemRefType::get(shape, value.getType()));
   slots[value] = slot;
   return slot;
 }
@@ -251,7 +249,6 @@ FailureOr<Value> Splitter::privateMemory(Value memory, Operation *user) {
   return alloca;
 }
 
-// [emit]
 /// One piece, for all threads: loops over them, and in the innermost one
 ///   what earlier pieces kept, the operations, what later pieces want.
 LogicalResult Splitter::emit(Piece &piece) {
@@ -283,7 +280,8 @@ LogicalResult Splitter::emit(Piece &piece) {
   for (int axis = 2; axis >= 0; --axis) {
     Value id = index(b, 0);
     if (threads[axis] != 1) {
-      auto loop = scf::ForOp::create(b, id, index(b, threads[axis]), index(b, 1));
+      auto loop =
+          scf::ForOp::create(b, id, index(b, threads[axis]), index(b, 1));
       b.setInsertionPoint(loop.getBody()->getTerminator());
       id = loop.getInductionVar();
       at.push_back(id);
@@ -328,7 +326,6 @@ LogicalResult Splitter::emit(Piece &piece) {
   piece = {};
   return success();
 }
-// [/emit]
 
 //===----------------------------------------------------------------------===//
 // The pass
@@ -352,8 +349,8 @@ struct LaunchToLoopsPass
     for (gpu::LaunchFuncOp op : launches)
       if (failed(replace(op)))
         return signalPassFailure();
-    for (auto module : llvm::make_early_inc_range(
-             getOperation().getOps<gpu::GPUModuleOp>()))
+    for (auto module :
+         llvm::make_early_inc_range(getOperation().getOps<gpu::GPUModuleOp>()))
       module.erase();
     getOperation()->removeAttr(gpu::GPUDialect::getContainerModuleAttrName());
   }
@@ -369,8 +366,9 @@ LogicalResult LaunchToLoopsPass::check(gpu::LaunchFuncOp launch,
                                        gpu::GPUFuncOp kernel) {
   if (!launch.getAsyncDependencies().empty() || launch.getAsyncToken() ||
       launch.hasClusterSize() || launch.getDynamicSharedMemorySize())
-    return launch.emitOpError("with async tokens, clusters or dynamic workgroup "
-                              "memory is not supported");
+    return launch.emitOpError(
+        "with async tokens, clusters or dynamic workgroup "
+        "memory is not supported");
   if (launch.getKernelOperands().getTypes() !=
       kernel.getFunctionType().getInputs())
     return launch.emitOpError("gives the kernel arguments of other types than "
@@ -379,9 +377,9 @@ LogicalResult LaunchToLoopsPass::check(gpu::LaunchFuncOp launch,
     return kernel.emitOpError("must be structured, one block with scf.for and "
                               "scf.if, to be cut at its barriers");
   WalkResult walked = kernel.walk([](Operation *op) {
-    bool isKnown = isa<gpu::GPUFuncOp, gpu::ThreadIdOp, gpu::BlockIdOp,
-                       gpu::BlockDimOp, gpu::GridDimOp, gpu::BarrierOp,
-                       gpu::ReturnOp>(op);
+    bool isKnown =
+        isa<gpu::GPUFuncOp, gpu::ThreadIdOp, gpu::BlockIdOp, gpu::BlockDimOp,
+            gpu::GridDimOp, gpu::BarrierOp, gpu::ReturnOp>(op);
     if (!isKnown && isa_and_nonnull<gpu::GPUDialect, nvgpu::NVGPUDialect,
                                     NVVM::NVVMDialect>(op->getDialect())) {
       op->emitOpError("cannot be run one thread after another");
@@ -392,7 +390,6 @@ LogicalResult LaunchToLoopsPass::check(gpu::LaunchFuncOp launch,
   return failure(walked.wasInterrupted());
 }
 
-// [block]
 /// func.func private @kernel_block(bx, by, bz, gx, gy, gz, arguments): what one
 /// block does.
 FailureOr<func::FuncOp>
@@ -400,9 +397,9 @@ LaunchToLoopsPass::makeBlock(gpu::GPUFuncOp kernel, ArrayRef<int64_t> threads) {
   OpBuilder at(kernel->getParentOp());
   SmallVector<Type> types(6, at.getIndexType());
   llvm::append_range(types, kernel.getFunctionType().getInputs());
-  auto function =
-      func::FuncOp::create(at, kernel.getLoc(), (kernel.getName() + "_block").str(),
-                           at.getFunctionType(types, {}));
+  auto function = func::FuncOp::create(at, kernel.getLoc(),
+                                       (kernel.getName() + "_block").str(),
+                                       at.getFunctionType(types, {}));
   function.setPrivate();
   SymbolTable(getOperation()).insert(function); // with a name of its own
   Block *body = function.addEntryBlock();
@@ -423,8 +420,8 @@ LaunchToLoopsPass::makeBlock(gpu::GPUFuncOp kernel, ArrayRef<int64_t> threads) {
     splitter.map(copy->getArgument(i), body->getArgument(6 + i));
   // A block's memory is the memory of the function that runs it.
   for (unsigned i = 0; i < kernel.getNumWorkgroupAttributions(); ++i) {
-    BlockArgument memory = copy->getArgument(
-        kernel.getFirstWorkgroupAttributionIndex() + i);
+    BlockArgument memory =
+        copy->getArgument(kernel.getFirstWorkgroupAttributionIndex() + i);
     auto type = cast<MemRefType>(inHostMemory(memory.getType()));
     splitter.map(memory, memref::AllocaOp::create(b, type));
   }
@@ -435,9 +432,7 @@ LaunchToLoopsPass::makeBlock(gpu::GPUFuncOp kernel, ArrayRef<int64_t> threads) {
     return failure();
   return function;
 }
-// [/block]
 
-// [replace]
 /// gpu.launch_func -> scf.parallel over the blocks
 LogicalResult LaunchToLoopsPass::replace(gpu::LaunchFuncOp launch) {
   auto kernel = SymbolTable::lookupNearestSymbolFrom<gpu::GPUFuncOp>(
@@ -488,7 +483,6 @@ LogicalResult LaunchToLoopsPass::replace(gpu::LaunchFuncOp launch) {
   launch.erase();
   return success();
 }
-// [/replace]
 
 } // namespace
 

@@ -68,7 +68,6 @@ static std::unique_ptr<Pass> approximateMath() {
   return ch6::createApproximateMathPass("ch15-approximate-math");
 }
 
-// [cpu]
 void buildCpuPipeline(OpPassManager &pm) {
   pm.addPass(createLaunchToLoopsPass());
   pm.addPass(createCanonicalizerPass());
@@ -96,7 +95,6 @@ void buildCpuPipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }
-// [/cpu]
 
 // [ptx]
 void buildPtxPipeline(OpPassManager &pm, const std::string &chip) {

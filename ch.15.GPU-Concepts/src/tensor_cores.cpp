@@ -32,7 +32,7 @@ using namespace mlir;
 
 namespace ch15 {
 
-static constexpr int64_t kDepth = 64;       // steps of k in a tile: 128 bytes
+static constexpr int64_t kDepth = 64;        // steps of k in a tile: 128 bytes
 static constexpr int64_t kColumnsOfBox = 64; // of B, for one copy: 128 bytes
 static constexpr int64_t kPatience = 10'000'000; // ns, then a wait looks again
 
@@ -59,7 +59,6 @@ Types::Types(MLIRContext *context, const TensorTile &tile) {
   boxB = memory({kDepth, kColumnsOfBox}, f16);
   rowsA = memory({64, kDepth}, f16);
   tileB = memory({kDepth, tile.columns}, f16);
-  // [map]
   // A row of a tile is 128 bytes. Within eight rows the 16-byte pieces are
   // exchanged ("swizzled"), so that eight rows of one column lie in different
   // banks. The copy does it, and the tensor cores undo it.
@@ -70,7 +69,6 @@ Types::Types(MLIRContext *context, const TensorTile &tile) {
         nvgpu::TensorMapOOBKind::OOB_ZERO,
         nvgpu::TensorMapInterleaveKind::INTERLEAVE_NONE);
   };
-  // [/map]
   mapA = map(tileA);
   mapB = map(boxB);
   barriers = nvgpu::MBarrierGroupType::get(context, shared, tile.stages);
@@ -93,8 +91,8 @@ Value boolean(ImplicitLocOpBuilder &b, bool value) {
 struct Builder {
   const TensorTile &tile;
   Types types;
-  Value mapA, mapB, C, steps;       // arguments
-  Value m0, n0;                     // this block's first row and column
+  Value mapA, mapB, C, steps;        // arguments
+  Value m0, n0;                      // this block's first row and column
   Value memory, full, empty, thread; // workgroup memory; which thread this is
 
   Builder(MLIRContext *context, const TensorTile &tile)
@@ -125,7 +123,6 @@ void Builder::wait(ImplicitLocOpBuilder &b, Value barriers, Value stage,
                                          index(b, kPatience), stage);
 }
 
-// [ring]
 /// The stage after `stage`, and the parity to wait for there: it changes with
 /// each round of the ring.
 SmallVector<Value> Builder::next(ImplicitLocOpBuilder &b, Value stage,
@@ -135,9 +132,7 @@ SmallVector<Value> Builder::next(ImplicitLocOpBuilder &b, Value stage,
   return {arith::SelectOp::create(b, round, index(b, 0), following),
           arith::XOrIOp::create(b, phase, round)};
 }
-// [/ring]
 
-// [place]
 /// Which tile of C is this block's. Blocks run about in the order of their
 /// numbers. Those that run together shall need few different tiles of A and B,
 /// so numbers go down `group` rows of tiles before they go on to the right:
@@ -160,11 +155,9 @@ void Builder::place(ImplicitLocOpBuilder &b, Value numRows, Value numColumns) {
   m0 = mul(b, row, index(b, tile.rows()));
   n0 = mul(b, column, index(b, tile.columns));
 }
-// [/place]
 
 /// The workgroup memory and the mbarriers.
 void Builder::prepare(ImplicitLocOpBuilder &b) {
-  // [memory]
   // A swizzled tile must begin at a multiple of 1024 bytes; what the launch
   // gives begins at one of 16.
   Value all = gpu::DynamicSharedMemoryOp::create(b, types.bytes);
@@ -173,9 +166,7 @@ void Builder::prepare(ImplicitLocOpBuilder &b) {
       b, arith::SubIOp::create(b, index(b, 0), address), index(b, 1023));
   Value size = index(b, tile.stages * tile.stageBytes());
   memory = memref::ViewOp::create(b, types.bytes, all, missing, size);
-  // [/memory]
 
-  // [barriers]
   full = nvgpu::MBarrierCreateOp::create(b, types.barriers);
   empty = nvgpu::MBarrierCreateOp::create(b, types.barriers);
   Value isFirst = equals(b, thread, index(b, 0));
@@ -191,7 +182,6 @@ void Builder::prepare(ImplicitLocOpBuilder &b) {
     NVVM::FenceMbarrierInitOp::create(b); // the copy engine sees them too
   });
   gpu::BarrierOp::create(b);
-  // [/barriers]
 }
 
 /// The last warp group.
@@ -200,7 +190,6 @@ void Builder::fetch(ImplicitLocOpBuilder &b) {
                                  NVVM::SetMaxRegisterAction::decrease);
   Value isFirst = equals(b, thread, index(b, 128 * tile.consumers));
   ifThen(b, isFirst, [&](ImplicitLocOpBuilder &b) {
-    // [fetch]
     // One thread is enough: a copy of a whole tile is one instruction.
     Value zero = index(b, 0), one = index(b, 1);
     auto loop = scf::ForOp::create(b, zero, steps, one,
@@ -227,7 +216,6 @@ void Builder::fetch(ImplicitLocOpBuilder &b) {
       copy(mapB, {column, k}, view(in, stage, offset, types.boxB));
     }
     scf::YieldOp::create(in, next(in, stage, phase));
-    // [/fetch]
   });
 }
 
@@ -267,12 +255,11 @@ void Builder::multiply(ImplicitLocOpBuilder &b, Value consumer) {
            nvgpu::MBarrierArriveOp::create(b, types.token, empty, before);
          });
   SmallVector<Value> following = next(in, stage, phase);
-  scf::YieldOp::create(in, ValueRange{product, following[0],
-                                      following[1], stage});
+  scf::YieldOp::create(in,
+                       ValueRange{product, following[0], following[1], stage});
   NVVM::WgmmaWaitGroupSyncOp::create(b, b.getI64IntegerAttr(0));
   // [/multiply]
 
-  // [store]
   // This op finds a thread's rows by the number of its warp in the *block*, so
   // all groups are given the place of the first: group 1 has warps 4 to 7 and
   // writes from row 64 on. (Hence those who multiply are the first groups.)
@@ -282,7 +269,6 @@ void Builder::multiply(ImplicitLocOpBuilder &b, Value consumer) {
   SmallVector<OpFoldResult> ones(2, b.getIndexAttr(1));
   Value first = memref::SubViewOp::create(b, C, offsets, sizes, ones);
   nvgpu::WarpgroupMmaStoreOp::create(b, loop.getResult(0), first);
-  // [/store]
 }
 
 } // namespace
@@ -293,8 +279,8 @@ FunctionType tensorMatmulType(MLIRContext *context) {
                            element);
   };
   Type half = matrix(Float16Type::get(context));
-  return FunctionType::get(
-      context, {half, half, matrix(Float32Type::get(context))}, {});
+  return FunctionType::get(context,
+                           {half, half, matrix(Float32Type::get(context))}, {});
 }
 
 OwningOpRef<ModuleOp> buildTensorMatmul(MLIRContext *context,
@@ -302,11 +288,11 @@ OwningOpRef<ModuleOp> buildTensorMatmul(MLIRContext *context,
   ImplicitLocOpBuilder b(UnknownLoc::get(context), context);
   Builder kernel(context, tile);
   FunctionType hostType = tensorMatmulType(context);
-  auto kernelType = FunctionType::get(
-      context,
-      {kernel.types.mapA, kernel.types.mapB, hostType.getInput(2),
-       b.getIndexType(), b.getIndexType(), b.getIndexType()},
-      {});
+  auto kernelType = FunctionType::get(context,
+                                      {kernel.types.mapA, kernel.types.mapB,
+                                       hostType.getInput(2), b.getIndexType(),
+                                       b.getIndexType(), b.getIndexType()},
+                                      {});
   int32_t threads[] = {int32_t(tile.threads()), 1, 1};
   KernelModule m(b, "matmul_f16", hostType, kernelType, threads, {});
   // One block on a multiprocessor: its registers may be dealt out anew.
@@ -321,16 +307,15 @@ OwningOpRef<ModuleOp> buildTensorMatmul(MLIRContext *context,
   kernel.place(b, m.kernel.getArgument(4), m.kernel.getArgument(5));
   kernel.prepare(b);
 
-  // [roles]
   // The number of the warp group, from lane 0: the same for the whole warp, and
   // this way the compiler sees that it is.
   Value number = arith::DivUIOp::create(b, kernel.thread, index(b, 128));
   number = arith::IndexCastOp::create(b, b.getI32Type(), number);
   Value lane0 = arith::ConstantOp::create(b, b.getI32IntegerAttr(0));
   Value width = arith::ConstantOp::create(b, b.getI32IntegerAttr(32));
-  number = gpu::ShuffleOp::create(b, number, lane0, width,
-                                  gpu::ShuffleMode::IDX)
-               .getShuffleResult();
+  number =
+      gpu::ShuffleOp::create(b, number, lane0, width, gpu::ShuffleMode::IDX)
+          .getShuffleResult();
   number = arith::IndexCastOp::create(b, b.getIndexType(), number);
   Value isLast = equals(b, number, index(b, tile.consumers));
   auto roles = scf::IfOp::create(b, isLast, /*withElseRegion=*/true);
@@ -338,10 +323,8 @@ OwningOpRef<ModuleOp> buildTensorMatmul(MLIRContext *context,
   kernel.fetch(last);
   ImplicitLocOpBuilder others(b.getLoc(), roles.getElseBodyBuilder());
   kernel.multiply(others, number);
-  // [/roles]
   gpu::ReturnOp::create(b);
 
-  // [host]
   // The host makes the maps: where the array begins, its sizes, the box that
   // one copy takes.
   b.setInsertionPointToStart(&m.host.front());
@@ -364,7 +347,6 @@ OwningOpRef<ModuleOp> buildTensorMatmul(MLIRContext *context,
       arith::ConstantOp::create(b, b.getI32IntegerAttr(tile.sharedBytes()));
   launch(b, m, {blocks, one, one}, threads,
          {mapA, mapB, C, steps, numRows, numColumns}, bytes);
-  // [/host]
   return std::move(m.module);
 }
 

@@ -4,7 +4,8 @@
 //   %n = memref.dim %A, %c0      the same: made of what is the same
 //   %t = gpu.thread_id x         different
 //   %s = arith.addi %b, %t       different: made of what is different
-//   %x = memref.load %A[%b]      who knows: another thread may have stored there
+//   %x = memref.load %A[%b]      who knows: another thread may have stored
+//   there
 //
 // "Different" means "not certainly the same": what a loop carries and what an
 // operation with a region makes count as different too.
@@ -30,9 +31,9 @@ static std::array<Value, 3> makeArguments(gpu::GPUFuncOp kernel) {
   });
   std::array<Value, 3> arguments;
   for (auto [argument, ops] : llvm::zip(arguments, found)) {
-    argument = kernel.front().addArgument(
-        IndexType::get(kernel.getContext()),
-        ops.empty() ? kernel.getLoc() : ops.front().getLoc());
+    argument = kernel.front().addArgument(IndexType::get(kernel.getContext()),
+                                          ops.empty() ? kernel.getLoc()
+                                                      : ops.front().getLoc());
     for (Op op : ops) {
       op.getResult().replaceAllUsesWith(argument);
       op.erase();
@@ -50,7 +51,6 @@ Ids makeIdsArguments(gpu::GPUFuncOp kernel) {
   return ids;
 }
 
-// [uniform]
 bool Uniform::isUniform(Value value) {
   auto found = known.find(value);
   if (found != known.end())
@@ -75,7 +75,6 @@ bool Uniform::isOnce(Operation *op) {
          llvm::all_of(op->getOperands(),
                       [&](Value operand) { return isUniform(operand); });
 }
-// [/uniform]
 
 LogicalResult Uniform::refuse(Operation *op, Value value, StringRef what) {
   InFlightDiagnostic error = op->emitOpError(what);

@@ -18,7 +18,6 @@ inline constexpr int64_t kThreads = 256;
 /// matmul's tile: kTile x kTile elements of C, a thread for each.
 inline constexpr int64_t kTile = 16;
 
-// [tile]
 /// How matmul_f16 cuts its product. A block has one warp group (128 threads)
 /// that fetches and `consumers` that multiply; each of these owns 64 x columns
 /// elements of C, in registers.
@@ -30,15 +29,14 @@ struct TensorTile {
 
   int64_t rows() const { return 64 * consumers; }
   int64_t threads() const { return 128 * (consumers + 1); }
-  /// A multiprocessor has 65,536 registers, dealt out in equal shares. Those who
-  /// multiply take most of what the ones that fetch give back.
+  /// A multiprocessor has 65,536 registers, dealt out in equal shares. Those
+  /// who multiply take most of what the ones that fetch give back.
   int64_t fetchRegisters() const { return consumers < 3 ? 40 : 32; }
   int64_t multiplyRegisters() const { return consumers < 3 ? 232 : 160; }
   /// Of A, rows x 64 half-precision numbers; of B, 64 x columns.
   int64_t stageBytes() const { return 2 * 64 * (rows() + columns); }
   int64_t sharedBytes() const { return stages * stageBytes() + 1024; }
 };
-// [/tile]
 
 /// What a launch asks for.
 struct Launch {
