@@ -113,7 +113,7 @@ def test_without_the_first_barrier_a_product_is_wrong():
     ir = ch15.matmul_ir()
     assert np.array_equal(ch15.run(ir, "matmul", A, B), ch15.matmul(A, B))
     wrong = ch15.run(without_barrier(ir, 0), "matmul", A, B)
-    assert (np.abs(wrong - A @ B) > 1e-3).mean() > 0.9  # nearly every element
+    assert (~np.isclose(wrong, A @ B, atol=1e-3)).mean() > 0.5
 
 
 def test_without_the_second_barrier_a_cpu_does_not_notice():

@@ -2,7 +2,8 @@
 //
 // This is vector_add. On an H200 it moves 83 % of what a copy moves: a thread has two loads under way, and is over. Let a
 // block of 256 threads add 1024 elements, each thread four of them: which four, so that neighbours still read neighbours?
-// The host launches a quarter of the blocks. (exercises/check.py counts the blocks, and bench/ch15.py measures yours.)
+// The host launches a quarter of the blocks. (exercises/check.py counts the blocks, and bench/ch15.py
+// measures the solution.)
 module attributes {gpu.container_module} {
   func.func @vector_add(%A: memref<?xf32>, %B: memref<?xf32>, %C: memref<?xf32>) {
     %c0 = arith.constant 0 : index
