@@ -330,6 +330,24 @@ def gpt_optimized():
     yield Call("ch14.GPT2", prefill_and_decode, nearly(expected))
 
 
+@chapter(15)
+def gpu_concepts():
+    import ch15
+
+    a, b, x = normal(1000), normal(1000, seed=1), normal(9, 300)
+    A, B = integers(37, 50), integers(50, 21)
+    yield Call("ch15.vector_add", lambda: ch15.vector_add(a, b), exactly(a + b))
+    yield Call("ch15.matmul", lambda: ch15.matmul(A, B), exactly(A @ B))
+    yield Call("ch15.softmax", lambda: ch15.softmax(x), nearly(np_softmax(x)))
+    yield Call("ch15.ptx", lambda: ch15.ptx("matmul", "sm_80"), lambda text: ".entry matmul(" in text)
+
+    def another_kernel(n):
+        ir = ch15.vector_add_ir().replace("arith.addf", "arith.subf") + f"// {n}\n"
+        return np.array_equal(ch15.run(ir, "vector_add", a, b), a - b)
+
+    yield Fresh("ch15.run", another_kernel)
+
+
 @chapter(16)
 def nano_serving():
     import ch14
