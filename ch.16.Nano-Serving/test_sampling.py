@@ -16,7 +16,7 @@ from ch13_sampling import choose
 from ch16_testing import TEXT, tokenizer
 from nano_engine import SamplingParams
 from nano_engine.detokenizer import Detokenizer, byte_alphabet
-from nano_engine.sampling import sample
+from nano_engine.sampler import sample
 
 REFUSED = [
     ({"max_tokens": 0}, ValueError, "max_tokens must be at least 1, got 0"),
