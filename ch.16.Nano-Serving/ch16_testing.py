@@ -3,8 +3,8 @@
 import functools
 import hashlib
 import os
-import zlib
 import pathlib
+import zlib
 
 import numpy as np
 import pytest
