@@ -24,7 +24,7 @@
 
 using namespace ch16;
 
-static constexpr int64_t kPages = 24, kPageSize = 4, kMaxPages = 8;
+static constexpr int64_t kPages = 10, kPageSize = 4, kMaxPages = 8;
 
 namespace {
 
