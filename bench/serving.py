@@ -22,6 +22,7 @@ import chapters  # noqa: F401  finds the build tree
 
 import ch13_weights
 import ch14_gpt_optimized as gpt
+import ch16_naive as naive
 from nano_engine import NanoServingEngine, SamplingParams
 from nano_engine.bench import workloads
 
@@ -65,6 +66,42 @@ def throughput(args) -> None:
     for size in sizes:
         median = statistics.median(seconds[size])
         print(f"| {size} | {median:.2f} | {args.num * args.num_tokens / median:.0f} | {alone / median:.1f} |")
+    print()
+
+
+def ancestors(args) -> None:
+    """{num} requests of 32 tokens that want 8 to {num_tokens} more, and the engine's ancestors (ch16_naive.py)."""
+    config = args.weights.config
+    prompts = prompts_of(args, args.num, 32)
+    nums = np.random.default_rng(1).integers(8, args.num_tokens + 1, args.num).tolist()
+    caches = naive.Caches(config, args.num, 16)
+    params = [SamplingParams(max_tokens=num, ignore_eos=True) for num in nums]
+    engine = make_engine(args, enable_prefix_cache=False)
+    groups = [slice(i, i + 8) for i in range(0, args.num, 8)]
+    cases = {
+        "everything read again, one at a time": lambda: [
+            naive.recompute(args.gpt2, caches, p, n) for p, n in zip(prompts, nums)
+        ],
+        "one at a time with a cache": lambda: [
+            naive.one_at_a_time(args.gpt2, caches, p, n) for p, n in zip(prompts, nums)
+        ],
+        "batches of 8 that start and end together": lambda: [
+            answer for g in groups for answer in naive.static_batch(args.gpt2, caches, prompts[g], nums[g])
+        ],
+        f"batches of {args.num}": lambda: naive.static_batch(args.gpt2, caches, prompts, nums),
+        "the engine": lambda: [r.output_tokens for r in engine.generate(prompts, params)],
+    }
+    seconds, answers = {name: [] for name in cases}, set()
+    for _ in range(args.repeat):
+        for name, case in cases.items():
+            start = args.clock()
+            answers.add(str(case()))
+            seconds[name].append(args.clock() - start)
+    assert len(answers) == 1, "an ancestor writes something else"
+    print("| | s | tokens/s |\n|---|---|---|")
+    for name in cases:
+        median = statistics.median(seconds[name])
+        print(f"| {name} | {median:.2f} | {sum(nums) / median:.0f} |")
     print()
 
 
@@ -215,12 +252,14 @@ def main() -> None:
     )
     parser.add_argument("--model", metavar="DIR_OR_ID", help="a folder, a Hugging Face id, or gpt2-124m")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--table", choices=["throughput", "prefixes", "stalls", "shares", "pages"])
+    parser.add_argument(
+        "--table", choices=["ancestors", "throughput", "prefixes", "stalls", "shares", "pages"]
+    )
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     args = parser.parse_args()
     args.clock = {"wall": time.perf_counter, "cpu": time.process_time}[args.clock]
 
-    tables = [throughput, prefixes, stalls, shares, pages]
+    tables = [ancestors, throughput, prefixes, stalls, shares, pages]
     args.num, args.num_tokens = 32, 64
     if args.model in SHAPES:
         args.weights = ch13_weights.GPT2Weights.random(SHAPES[args.model])

@@ -56,6 +56,7 @@ def model(kind: str, page_size: int):
     return gpt.GPT2(weights(), page_size=page_size)
 
 
+# [hash-model]
 class HashModel:
     """A step that is quick and forgets nothing: a row's logits are a hash of all it finds in its pages.
 
@@ -80,6 +81,9 @@ class HashModel:
                 row.size, np.float32
             )
         return logits
+
+
+# [/hash-model]
 
 
 def engine(kind: str, page_size: int = 4, wrap=lambda model: model, **options) -> NanoServingEngine:

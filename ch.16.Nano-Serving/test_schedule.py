@@ -92,6 +92,7 @@ class Play:
     def forget(self) -> None:
         self.served.reset_prefix_cache()
 
+    # [play]
     def step(self) -> None:
         live = [r for r in self.requests if not r.is_finished]
         oldest = live[0] if live else None
@@ -120,6 +121,8 @@ class Play:
         require_all_back(self.served)
         self.served.reset_prefix_cache()
         assert self.served.kv_pool.num_free_pages == self.served.kv_pool.num_pages
+
+    # [/play]
 
 
 def keep_case(case: dict, failure: BaseException) -> None:

@@ -13,12 +13,15 @@ class DecodeManager:
         self.requests = requests
         self.eos_token_id = eos_token_id
 
+    # [schedule]
     def schedule(self) -> list[Chunk]:
         """One token of each request that has read all others, oldest first."""
         decode = RequestState.DECODE
         running = [r for r in self.requests.running.values() if r.state is decode]
         chunks = [Chunk(r, r.num_tokens - 1, r.num_tokens) for r in running]
         return [chunk for chunk in chunks if self.requests.ready(chunk, decode)]
+
+    # [/schedule]
 
     # [accept]
     def accept(self, request: Request, choice: Choice) -> None:

@@ -35,6 +35,7 @@ class RequestState(enum.Enum):
 FINISH_REASONS = ("stop", "length", "abort", "error")
 
 
+# [request]
 @dataclasses.dataclass(slots=True, eq=False)
 class Request:
     id: int
@@ -68,6 +69,7 @@ class Request:
     arrival_s: float = dataclasses.field(default_factory=time.perf_counter)
     first_token_s: float | None = None
     finish_s: float | None = None
+    # [/request]
 
     @property
     def num_prompt_tokens(self) -> int:

@@ -151,6 +151,7 @@ class RequestPool:
             request.num_cached_tokens = 0  # it has not started after all
         self.kv_pool.free(pages)
 
+    # [finish]
     def finish(self, request: Request, reason: str, error: str | None = None) -> None:
         """Ends a live request, waiting or running, and gives its pages back."""
         if request.is_finished:
@@ -169,6 +170,8 @@ class RequestPool:
             request.error = error
             request.finish_s = time.perf_counter()
             self.num_finished[reason] += 1
+
+    # [/finish]
 
     # [check-integrity]
     def check_integrity(self) -> None:

@@ -81,12 +81,14 @@ class Sampler:
         if params.temperature == 0:
             token = int(adjusted.argmax())
         else:
-            weights = self._weigh(adjusted, adjusted_top, params)
+            tokens, weights = self._weigh(adjusted, adjusted_top, params)
             token = self._draw(weights, self._uniform(request.seed, request.num_tokens))
+            token = token if tokens is None else int(tokens[token])
         return self._noted(token, row, top, params)
 
     # Logits
 
+    # [adjust]
     def _adjust(self, row: np.ndarray, request: Request) -> np.ndarray:
         """A copy of `row` with the penalties, the biases, and no end before min_tokens."""
         params, out = request.params, self._adjusted
@@ -108,50 +110,73 @@ class Sampler:
                 out[self.eos_token_id] = -np.inf
         return out
 
+    # [/adjust]
+
     # Weights
     # [weigh]
-    def _weigh(self, row: np.ndarray, top: float, params: SamplingParams) -> np.ndarray:
-        """Probabilities times some number, float32 [vocab]; the likeliest has 1, what is left out 0."""
+    def _weigh(
+        self, row: np.ndarray, top: float, params: SamplingParams
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """(tokens, weights float32): probabilities times some number; the likeliest has 1. tokens None: all, in order.
+
+        What a filter leaves out is not carried along: after top_k=50 there are 50 numbers and not 50,257.
+        """
+        tokens = None
+        if params.top_k is not None and params.top_k < row.size:
+            # The k likeliest, and those equal to the last of them: no order among equals is made up.
+            tokens = np.flatnonzero(row >= np.partition(row, -params.top_k)[-params.top_k])
+            row = row[tokens]
         with np.errstate(
             over="ignore", under="ignore"
         ):  # -inf from extreme logits or temperatures: exp makes 0
-            weights = np.subtract(row, np.float32(top), out=self._weights)
+            weights = np.subtract(row, np.float32(top), out=self._weights[: row.size])
             np.divide(weights, max(np.float32(params.temperature), SMALLEST_TEMPERATURE), out=weights)
             np.exp(weights, out=weights)
-        if params.top_k is not None and params.top_k < row.size:
-            # The k likeliest, and those equal to the last of them: no order among equals is made up.
-            weights *= row >= np.partition(row, -params.top_k)[-params.top_k]
-        if params.top_p < 1:
-            self._keep_nucleus(weights, params.top_p)
-        if params.min_p > 0:
-            weights *= weights >= np.float32(params.min_p)
-        return weights
+        for kept in self._filters(params):
+            left = kept(weights)
+            tokens = left if tokens is None else tokens[left]
+            weights = weights[left]
+        return tokens, weights
 
     # [/weigh]
-    def _keep_nucleus(self, weights: np.ndarray, top_p: float) -> None:
-        """Zeroes all but the largest weights that make up `top_p` of the sum; of equal ones, the first."""
+    def _filters(self, params: SamplingParams):
+        """Functions from weights to the indices, ascending, of those that stay."""
+        if params.top_p < 1:
+            yield lambda weights: self._nucleus(weights, params.top_p)
+        if params.min_p > 0:
+            yield lambda weights: np.flatnonzero(weights >= np.float32(params.min_p))
+
+    # [nucleus]
+    def _nucleus(self, weights: np.ndarray, top_p: float) -> np.ndarray:
+        """Indices of the largest weights that make up `top_p` of the sum; of equal ones, the first."""
         target = top_p * self._block_sums(weights)[-1]
         # Sorting is what costs, and nearly always a few large weights are enough.
-        for floor in (1e-2, 1e-5, 0):
-            large = np.sort(weights[weights >= floor])[::-1]
-            mass = large.cumsum(dtype=np.float64)
+        for floor in (1e-2, 1e-4, 0):
+            indices = np.flatnonzero(weights >= floor)
+            large = weights[indices]
+            descending = np.sort(large)[::-1]
+            mass = descending.cumsum(dtype=np.float64)
             if mass[-1] >= target:
                 break
         num_kept = min(int(np.searchsorted(mass, target)) + 1, large.size)
-        smallest = large[num_kept - 1]
-        num_larger = int(np.searchsorted(-large, -smallest))  # large descends
-        equal = np.flatnonzero(weights == smallest)
-        weights *= weights >= smallest
-        weights[equal[num_kept - num_larger :]] = 0
+        smallest = descending[num_kept - 1]
+        kept = large >= smallest
+        num_too_many = int(kept.sum()) - num_kept  # of those that equal the smallest
+        if num_too_many:
+            kept[np.flatnonzero(large == smallest)[-num_too_many:]] = False
+        return indices[kept]
+
+    # [/nucleus]
 
     def _block_sums(self, weights: np.ndarray) -> np.ndarray:
         """Sums of the weights up to the end of each block, float64."""
-        return np.add.reduceat(weights, self._block_starts, dtype=np.float64).cumsum()
+        starts = self._block_starts[: -(-weights.size // BLOCK)]
+        return np.add.reduceat(weights, starts, dtype=np.float64).cumsum()
 
     # Draws
     # [draw]
     def _draw(self, weights: np.ndarray, uniform: float) -> int:
-        """The token at which the sum of the weights passes `uniform` times their sum: first its block, then it."""
+        """The index where the sum of the weights passes `uniform` times their sum: first its block, then it."""
         sums = self._block_sums(weights)
         target = min(uniform * sums[-1], np.nextafter(sums[-1], 0))
         block = int(np.searchsorted(sums, target, side="right"))
@@ -164,6 +189,7 @@ class Sampler:
         return start + index
 
     # [/draw]
+    # [uniform]
     def _uniform(self, seed: int, position: int) -> float:
         """ch.13's uniform(seed, position), without making a generator each time."""
         state = self._philox_state
@@ -172,6 +198,8 @@ class Sampler:
         state["buffer_pos"] = 4  # nothing is left over
         self._philox.state = state
         return (int(self._philox.random_raw()) >> 11) * 2.0**-53
+
+    # [/uniform]
 
     # Log-probabilities
 

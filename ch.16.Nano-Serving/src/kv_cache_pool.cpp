@@ -143,6 +143,7 @@ int64_t KVCachePool::numHeldOnce(const std::vector<bool> &among) const {
   return count;
 }
 
+// [allocate]
 std::vector<int32_t> KVCachePool::allocate(int64_t numTokens) {
   int64_t wanted = pagesNeeded(numTokens);
   std::lock_guard<std::mutex> lock(mutex);
@@ -159,7 +160,9 @@ std::vector<int32_t> KVCachePool::allocate(int64_t numTokens) {
     refCounts[page] = 1;
   return pages;
 }
+// [/allocate]
 
+// [allocate-contiguous]
 std::vector<int32_t> KVCachePool::allocateContiguous(int64_t numTokens) {
   int64_t wanted = pagesNeeded(numTokens);
   std::lock_guard<std::mutex> lock(mutex);
@@ -182,6 +185,7 @@ std::vector<int32_t> KVCachePool::allocateContiguous(int64_t numTokens) {
                   freePages.end());
   return pages;
 }
+// [/allocate-contiguous]
 
 void KVCachePool::share(const std::vector<int64_t> &pages) {
   std::lock_guard<std::mutex> lock(mutex);

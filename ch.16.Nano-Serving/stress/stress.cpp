@@ -45,6 +45,7 @@ public:
   Worker(KVCachePool &pool, RadixCache &cache, Counts &counts, unsigned seed)
       : pool(pool), cache(cache), counts(counts), random(seed) {}
 
+  // [request]
   void request() {
     Tokens tokens(draw(1, kMaxPages) * kPageSize);
     for (int32_t &token : tokens)
@@ -72,6 +73,7 @@ public:
     pool.free(std::vector<int64_t>(pages.begin(), pages.end()));
     ++counts.requests;
   }
+  // [/request]
 
 private:
   int64_t draw(int64_t low, int64_t high) {

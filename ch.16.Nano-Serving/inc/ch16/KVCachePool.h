@@ -88,6 +88,7 @@ public:
   /// 32-bit number can name and for a cache larger than this machine's memory.
   explicit KVCachePool(const PoolShape &shape);
 
+  // [interface]
   /// How many pages `numTokens` tokens fill, the last one perhaps in part.
   int64_t pagesNeeded(int64_t numTokens) const;
   bool canAllocate(int64_t numTokens) const;
@@ -105,6 +106,7 @@ public:
   void share(const std::vector<int64_t> &pages);
   /// One holder less for each page; the last one to go makes the page free.
   void free(const std::vector<int64_t> &pages);
+  // [/interface]
 
   /// Writes K and V of some tokens into one layer of `pages`, from the first
   /// slot of the first page on: what the compiled step does, a scalar at a

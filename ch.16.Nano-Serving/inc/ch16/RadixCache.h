@@ -55,6 +55,7 @@ public:
   RadixCache(const RadixCache &) = delete;
   RadixCache &operator=(const RadixCache &) = delete;
 
+  // [interface]
   /// The pages of the longest known prefix of `tokens`, in whole pages. The
   /// caller becomes a holder of each and gives them back by KVCachePool::free.
   /// Trees of different salts know nothing of each other.
@@ -83,6 +84,7 @@ public:
   int64_t numEvictablePages() const;
   std::vector<int64_t> pages() const;
   std::vector<RadixNode> nodes() const;
+  // [/interface]
 
   /// Throws IntegrityError unless this is the tree that the banner describes.
   void checkIntegrity() const;
