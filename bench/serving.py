@@ -264,7 +264,7 @@ def main() -> None:
     if args.model in SHAPES:
         args.weights = ch13_weights.GPT2Weights.random(SHAPES[args.model])
         tables.remove(pages)  # it has no clock, and is the same for any model
-        args.num_tokens = 16
+        args.num_tokens = 32
     else:
         args.weights = gpt.load_gpt2_weights(args.model)
     args.gpt2 = gpt.GPT2(args.weights, page_size=16)

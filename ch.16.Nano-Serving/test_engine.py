@@ -34,6 +34,7 @@ from ch16_testing import (
     tokenizer,
 )
 from nano_engine import QueueFull, RequestState, SamplingParams
+from nano_engine.batch import Chunk
 from nano_engine.fair_lock import FairLock
 
 # Schedules
@@ -150,6 +151,33 @@ def test_the_youngest_pays_when_pages_run_out():
     for request, prompt in ((old, [1] * 8), (young, [2] * 8)):
         assert request.output_tokens == answer_alone(tuple(prompt), request.params, "hash")
     assert served.get_stats()["num_preemptions"] == young.num_preemptions == 1
+
+
+def test_an_older_prompt_may_cost_a_younger_answer_its_pages(monkeypatch):
+    """With a budget that is shared evenly (exercise 2), an answer may be scheduled in a step and then be preempted."""
+
+    def split_evenly(requests, budget):
+        chunks = []
+        for request in requests:
+            num = min(request.num_pending_tokens, max(1, budget // 2))
+            chunks.append(Chunk(request, request.num_computed_tokens, request.num_computed_tokens + num))
+        return chunks
+
+    monkeypatch.setattr("nano_engine.prefill_manager.split_budget", split_evenly)
+    num_seen = 0
+    for num_tokens in range(1, 9):
+        served = engine("hash", kv_cache_pages=7, max_chunk_size=2, enable_prefix_cache=False)
+        old = served.submit([1] * 20, SamplingParams(max_tokens=1))
+        young = served.submit([2] * num_tokens, SamplingParams(max_tokens=20))
+        while not (old.is_finished and young.is_finished):
+            was_decoding, num_before = young.state is RequestState.DECODE, young.num_preemptions
+            reading = old.state is RequestState.PREFILL and old.num_pending_tokens > 1
+            served.step()
+            served.check_integrity()
+            num_seen += was_decoding and reading and young.num_preemptions > num_before
+        for request in (old, young):
+            assert request.output_tokens == answer_alone(tuple(request.prompt_tokens), request.params, "hash")
+    assert num_seen > 0
 
 
 def test_what_a_preempted_request_has_computed_stays_cached_while_it_can():

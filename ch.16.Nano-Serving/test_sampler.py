@@ -120,6 +120,18 @@ def test_a_draw_is_where_the_sum_of_weights_passes_u(u, vocab):
     assert token == 0 or sums[token] - weights[token] <= u * sums[-1] * (1 + 1e-12)
 
 
+def test_a_draw_at_the_very_end_is_a_token_that_has_a_weight():
+    """There the sums of blocks and the running sum in a block may disagree by a rounding."""
+    for seed in range(300):
+        weights = np.exp2(np.random.default_rng(seed).uniform(-40, 0, VOCAB)).astype(np.float32)
+        weights[-7:] = 0
+        token = Sampler(VOCAB)._draw(weights, 1 - 2.0**-53)
+        assert (
+            token < VOCAB - 7
+            and weights[token:].sum(dtype=np.float64) < 1e-6 * weights.sum() + weights[token]
+        )
+
+
 def test_the_uniform_number_is_that_of_ch13():
     sampler = Sampler(10)
     for seed, position in ((0, 0), (5, 17), (2**64 - 1, 1023), (5, 17)):
@@ -133,9 +145,9 @@ def test_logprobs_are_the_log_softmax_of_the_models_own_logits():
     x = logits[0].astype(np.float64)
     expected = x - np.log(np.exp(x).sum())
     assert choice.token == choice.logprobs.token == 7
-    np.testing.assert_allclose(choice.logprobs.logprob, expected[7], rtol=1e-12)
+    np.testing.assert_allclose(choice.logprobs.logprob, expected[7], rtol=1e-6)
     assert [token for token, _ in choice.logprobs.top] == np.argsort(-x)[:4].tolist()
-    np.testing.assert_allclose([p for _, p in choice.logprobs.top], np.sort(expected)[::-1][:4], rtol=1e-12)
+    np.testing.assert_allclose([p for _, p in choice.logprobs.top], np.sort(expected)[::-1][:4], rtol=1e-6)
 
 
 def test_an_answer_has_logprobs_for_each_token():

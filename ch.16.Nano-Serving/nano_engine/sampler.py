@@ -206,16 +206,15 @@ class Sampler:
     def _noted(self, token: int, row: np.ndarray, top: float, params: SamplingParams) -> Choice:
         if params.logprobs is None:
             return Choice(token)
-        logprobs = row.astype(np.float64)
-        logprobs -= top
-        logprobs -= np.log(np.exp(logprobs).sum())
+        weights = np.exp(np.subtract(row, np.float32(top), out=self._weights), out=self._weights)
+        log_sum = top + math.log(self._block_sums(weights)[-1])
         num = min(params.logprobs, row.size)
-        best = np.empty(0, np.int64)
+        best = []
         if num:
             best = np.flatnonzero(row >= np.partition(row, -num)[-num])
-            best = best[np.argsort(-logprobs[best], kind="stable")][:num]
-        top_list = tuple(zip(best.tolist(), logprobs[best].tolist()))
-        return Choice(token, TokenLogprobs(token, float(logprobs[token]), top_list))
+            best = best[np.argsort(-row[best], kind="stable")][:num].tolist()  # of equal ones, the first
+        likeliest = tuple((other, float(row[other]) - log_sum) for other in best)
+        return Choice(token, TokenLogprobs(token, float(row[token]) - log_sum, likeliest))
 
 
 def sample(
