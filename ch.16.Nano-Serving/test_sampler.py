@@ -69,7 +69,7 @@ PARAMS = st.builds(
 
 
 @given(params=PARAMS, seed=st.integers(0, 2**32), output=st.lists(st.integers(0, 9), max_size=8))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_weights_are_the_naive_probabilities(params, seed, output):
     logits = (np.random.default_rng(seed).standard_normal(VOCAB) * 3).astype(np.float32)
     asked = request(params, seed, output=output)
@@ -93,7 +93,7 @@ def near_a_border(expected, params):
 
 
 @given(st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), st.randoms())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_rows_of_a_batch_are_chosen_as_alone(rows, random):
     """The same choices, to the last bit of the log-probabilities, whatever the other rows and their order."""
     rng = np.random.default_rng(random.randrange(2**32))
@@ -206,7 +206,7 @@ def naive_stop(tokens, stop, min_tokens=0):
     ),
     min_tokens=st.integers(0, 6),
 )
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_pieces_end_before_the_first_stop(tokens, stop, min_tokens):
     decoder = Detokenizer(tokenizer()).start(tuple(stop), min_tokens)
     pieces, stopped_after = [], None

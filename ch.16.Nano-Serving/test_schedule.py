@@ -213,7 +213,7 @@ class ScheduleMachine(RuleBasedStateMachine):
 
 # [/machine]
 ScheduleMachine.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=25, deadline=None, derandomize=True
+    max_examples=100, stateful_step_count=25, deadline=None, derandomize=True
 )
 TestSchedules = ScheduleMachine.TestCase
 
