@@ -5,6 +5,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import numpy as np
 import tokenizers
 
 import chapters  # noqa: F401  finds the build tree
@@ -15,6 +16,7 @@ from ch16_reference import ReferenceGPT2
 from nano_engine import NanoServingEngine, RequestState, SamplingParams
 from nano_engine.batch import Chunk
 from nano_engine.detokenizer import Detokenizer, byte_alphabet
+from nano_engine.sampler import Sampler
 
 CONFIG = ch13_weights.GPT2Config(vocab_size=100, n_layer=2, n_head=2, n_embd=16, n_positions=64)
 
@@ -62,22 +64,64 @@ def show_batch() -> None:
     served.step()
 
 
+def show_pieces() -> None:
+    """Free memory that is of no use: a request in one piece, and the same in pages."""
+    pool = ch16.KVCachePool(num_pages=8, page_size=4, num_layers=1, num_heads=1, head_dim=1)
+    a, b, c = (pool.allocate_contiguous(n) for n in (8, 12, 12))
+    pool.free(a)
+    pool.free(c)
+    print(f"B holds pages {b}:", pool)
+    try:
+        pool.allocate_contiguous(16)
+    except ch16.OutOfPages as refusal:
+        print("D in one piece:", refusal)
+    print("D in pages:", pool.allocate(16))
+
+
+def draw_tree(cache: ch16.RadixCache) -> None:
+    nodes = cache.nodes()
+    depth = []
+    for node in nodes:
+        depth.append(0 if node["parent"] is None else depth[node["parent"]] + 1)
+        used = f", {node['num_pages_in_use']} in use" if node["num_pages_in_use"] else ""
+        print("    " * (depth[-1] + 1) + f"{node['tokens']} pages {node['pages']}{used}")
+
+
+def show_radix() -> None:
+    """A tree grows, is shared, and shrinks."""
+    pool = ch16.KVCachePool(num_pages=8, page_size=2, num_layers=1, num_heads=1, head_dim=1)
+    cache = ch16.RadixCache(pool)
+    print("A has computed 1 2 3 4 5 6:")
+    a = cache.insert([1, 2, 3, 4, 5, 6], pool.allocate(6))
+    draw_tree(cache)
+    found = cache.match_prefix([1, 2, 3, 4, 9, 9, 9])
+    print(f"B asks for 1 2 3 4 9 9 9 and is given pages {found}; it computes the rest:")
+    b = cache.insert([1, 2, 3, 4, 9, 9], found + pool.allocate(2))
+    draw_tree(cache)
+    pool.free(a)
+    print("A ends:", pool, cache)
+    draw_tree(cache)
+    print("evict(3) frees", cache.evict(3), "page: all others are in use")
+    draw_tree(cache)
+    pool.free(b)
+    print("B ends, and evict(1) takes the end of what is left:", cache.evict(1))
+    draw_tree(cache)
+
+
 def cell(request, was_decoding: bool, chunk: Chunk | None) -> str:
     if request.state is RequestState.WAITING:
-        return "."
+        return "x" if request.num_preemptions else "."
     if chunk is None:
         return "" if request.is_finished else "-"
     return "d" if was_decoding else str(chunk.num_tokens)
 
 
-def show_schedule() -> None:
-    """One row a request, one column a step.
+def play(served: NanoServingEngine, sizes: dict[str, tuple[list[int], int]]) -> dict[str, object]:
+    """Runs all requests and prints one row for each, one column a step.
 
-    . waits for pages    - has pages, no turn yet    5 reads so many tokens of its prompt    d decodes
+    . waits    x was preempted and waits    - runs, no turn yet    5 reads so many tokens    d decodes
     """
-    served = engine(kv_cache_pages=8, max_chunk_size=6)
-    sizes = {"A": (2, 7), "B": (14, 3), "C": (3, 4), "D": (9, 2)}
-    requests = [served.submit([1] * prompt, SamplingParams(max_tokens=out)) for prompt, out in sizes.values()]
+    requests = [served.submit(prompt, SamplingParams(max_tokens=out)) for prompt, out in sizes.values()]
     rows = {name: [] for name in sizes}
     free_pages = []
     while not all(request.is_finished for request in requests):
@@ -86,11 +130,53 @@ def show_schedule() -> None:
         for name, request, decoded in zip(sizes, requests, was_decoding):
             rows[name].append(cell(request, decoded, chunks.get(request)))
         free_pages.append(served.get_stats()["num_free_pages"])
-
     print("  prompt + answer    step", *(f"{i + 1:>2}" for i in range(len(free_pages))))
     for name, (prompt, out) in sizes.items():
-        print(f"{name} {prompt:>6} + {out}             ", *(f"{text:>2}" for text in rows[name]))
+        print(f"{name} {len(prompt):>6} + {out:<2}            ", *(f"{text:>2}" for text in rows[name]))
     print("free pages after the step", *(f"{n:>2}" for n in free_pages))
+    return dict(zip(sizes, requests))
+
+
+def show_schedule() -> None:
+    """Chunks: B's prompt is longer than a step may be, and A writes all the same."""
+    served = engine(kv_cache_pages=12, max_chunk_size=6, enable_prefix_cache=False)
+    play(served, {"A": ([1] * 2, 7), "B": ([2] * 14, 3), "C": ([3] * 3, 4), "D": ([4] * 9, 2)})
+
+
+def show_preempt() -> None:
+    """Six pages for two requests that would like eight."""
+    for enabled in (False, True):
+        print("with the prefix cache" if enabled else "without the prefix cache")
+        served = engine(kv_cache_pages=6, max_chunk_size=16, enable_prefix_cache=enabled)
+        requests = play(served, {"A": ([1] * 4, 12), "B": ([2] * 4, 12)})
+        print("preempted:", {name: request.num_preemptions for name, request in requests.items()})
+
+
+def show_prefix() -> None:
+    """The same beginning three times."""
+    served = engine(max_chunk_size=16)
+    system = list(range(10, 30))
+    requests = play(served, {name: (system + [n] * 3, 3) for n, name in enumerate("ABC")})
+    print("tokens of the prompt that were cached:", {n: r.num_cached_tokens for n, r in requests.items()})
+    draw_tree(served._radix.cache)
+
+
+def show_sampling() -> None:
+    """What each filter leaves of five tokens."""
+    logits = np.log(np.float32([0.4, 0.3, 0.15, 0.1, 0.05]))
+    for options in (
+        {},
+        {"temperature": 0.5},
+        {"top_k": 3},
+        {"top_p": 0.8},
+        {"min_p": 0.3},
+        {"top_k": 3, "top_p": 0.8},
+    ):
+        params = SamplingParams(**({"temperature": 1.0} | options))
+        weights = np.zeros(5)
+        tokens, kept = Sampler(5)._weigh(logits, logits.max(), params)
+        weights[slice(None) if tokens is None else tokens] = kept
+        print(f"{str(options):<28}", *(f"{p:5.2f}" for p in weights / weights.sum()))
 
 
 def show_text() -> None:
@@ -124,7 +210,12 @@ if __name__ == "__main__":
     shows = {
         "pool": show_pool,
         "batch": show_batch,
+        "pieces": show_pieces,
+        "radix": show_radix,
         "schedule": show_schedule,
+        "preempt": show_preempt,
+        "prefix": show_prefix,
+        "sampling": show_sampling,
         "text": show_text,
         "errors": show_errors,
     }

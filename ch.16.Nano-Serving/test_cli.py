@@ -139,8 +139,47 @@ def test_from_pretrained_takes_a_folder(folder, tmp_path):
             NanoServingEngine.from_pretrained(tmp_path)
 
 
+def chat(folder, lines, *arguments):
+    return subprocess.run(
+        command("chat", "--model", folder, "--seed", 1, "--max-tokens", 6, *arguments),
+        env=environment(),
+        input=lines,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def test_a_chat_is_one_text_and_finds_its_beginning_cached(folder):
+    result = chat(folder, "To be, or not\nthat is\n\nnot asked\n")
+    assert result.returncode == 0, result.stderr
+    turns = re.findall(
+        r"\[(\d+) tokens, .*; (\d+) of the prompt's (\d+) tokens were cached\]\n", result.stderr
+    )
+    assert len(turns) == 2 and result.stdout.count("\n") >= 2
+    tokens = tokenizer().encode("To be, or not\n").ids
+    (request,) = engine("compiled", 16).generate(
+        [tokens], SamplingParams(max_tokens=6, temperature=0.8, seed=1, stop=["\n\n"])
+    )
+    assert result.stdout.startswith(request.output_text + "\n")
+    assert int(turns[0][2]) == len(tokens) and int(turns[1][2]) > len(tokens) + int(turns[0][0])
+
+
+def test_a_conversation_that_is_too_long_loses_its_beginning(folder):
+    result = chat(folder, "To be, or not\n" * 6)
+    sizes = [int(n) for n in re.findall(r"of the prompt's (\d+) tokens", result.stderr)]
+    assert result.returncode == 0 and len(sizes) == 6 and max(sizes) <= 34 and sizes != sorted(sizes)
+
+
+def test_a_turn_without_a_place_for_the_line_is_refused(folder):
+    result = chat(folder, "hello\n", "--turn", "you: ")
+    assert result.returncode == 2
+    assert result.stderr == "error: --turn must contain {}, which stands for the line, got 'you: '\n"
+
+
 def test_help_says_what_there_is():
-    assert "complete" in run("--help").stdout
+    for name in ("complete", "chat", "bench"):
+        assert name in run("--help").stdout
     options = run("complete", "--help").stdout
     for option in (
         "--max-tokens",

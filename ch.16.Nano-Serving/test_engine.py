@@ -8,6 +8,7 @@ import functools
 import gc
 import os
 import pathlib
+import re
 import signal
 import sys
 import threading
@@ -17,8 +18,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import chapters
 
@@ -35,103 +34,17 @@ from ch16_testing import (
     tokenizer,
 )
 from nano_engine import QueueFull, RequestState, SamplingParams
+from nano_engine.batch import Chunk
 from nano_engine.fair_lock import FairLock
-from nano_engine.sampling import sample
 
 # Schedules
 
 
 @functools.cache
-def answer_alone(prompt: tuple[int, ...], params: SamplingParams) -> list[int]:
+def answer_alone(prompt: tuple[int, ...], params: SamplingParams, kind: str = "reference") -> list[int]:
     """The oracle: the same request in an engine of its own, its prompt read at once."""
-    (request,) = engine("reference", max_chunk_size=CONFIG.n_positions).generate([prompt], params)
+    (request,) = engine(kind, max_chunk_size=CONFIG.n_positions).generate([prompt], params)
     return request.output_tokens
-
-
-@st.composite
-def requests(draw):
-    prompt = draw(st.lists(st.integers(0, 3), min_size=1, max_size=9))
-    return tuple(prompt), SamplingParams(
-        max_tokens=draw(st.integers(1, 7)),
-        temperature=draw(st.sampled_from([0.0, 1.0])),
-        seed=draw(st.integers(0, 3)),
-        stop_token_ids=draw(st.sampled_from([(), tuple(range(0, CONFIG.vocab_size, 5))])),
-    )
-
-
-@given(
-    asked=st.lists(st.tuples(st.integers(0, 12), requests(), st.none() | st.integers(0, 25)), max_size=8),
-    page_size=st.sampled_from([1, 2, 5]),
-    num_slots=st.integers(15, 60),
-    max_chunk_size=st.integers(1, 12),
-    max_batch_size=st.integers(1, 5),
-)
-@settings(max_examples=120, deadline=None, derandomize=True)
-def test_any_schedule_gives_the_answers_of_one_at_a_time(
-    asked, page_size, num_slots, max_chunk_size, max_batch_size
-):
-    """Requests arrive at any step and some are aborted at any step, with little memory and small chunks."""
-    served = engine(
-        "reference",
-        page_size,
-        kv_cache_pages=-(-num_slots // page_size),
-        max_chunk_size=max_chunk_size,
-        max_batch_size=max_batch_size,
-    )
-    submitted = {}
-    admitted = []
-    for step in range(400):
-        for i, (arrival, (prompt, params), _) in enumerate(asked):
-            if arrival == step:
-                submitted[i] = served.submit(prompt, params)
-        for i, (_, _, abort_step) in enumerate(asked):
-            if abort_step == step and i in submitted:
-                was_finished = submitted[i].is_finished
-                assert served.abort(submitted[i].id) != was_finished
-
-        decoding = [r for r in submitted.values() if r.state is RequestState.DECODE]
-        chunks = served.step()
-        served.check_integrity()
-        assert sum(chunk.num_tokens for chunk in chunks) <= max(max_chunk_size, max_batch_size)
-        assert len(chunks) <= max_batch_size
-        assert [c.request for c in chunks[: len(decoding)]] == sorted(
-            decoding, key=lambda r: admitted.index(r.id)
-        )
-        admitted += [chunk.request.id for chunk in chunks if chunk.start == 0]
-        if step > 25 and not chunks:
-            break
-
-    assert len(submitted) == len(asked) and all(request.is_finished for request in submitted.values())
-    assert admitted == sorted(admitted), "somebody overtook"
-    for i, request in submitted.items():
-        expected = answer_alone(*asked[i][1])
-        if request.finish_reason == "abort":
-            assert request.output_tokens == expected[: len(request.output_tokens)]
-        else:
-            assert request.output_tokens == expected
-            assert request.finish_reason == (
-                "stop" if len(expected) < request.max_new_tokens else "length"
-            ) or (expected[-1] in request.params.stop_token_ids)
-    require_all_back(served)
-
-
-def test_three_requests_on_six_pages_in_every_order():
-    """All arrival steps 0 to 3 of three requests that need 2, 4 and 6 of 6 pages."""
-    asked = [((1, 2), 3), ((3, 1, 2, 3), 5), ((2, 2, 3, 1, 0, 1), 7)]
-    params = [SamplingParams(max_tokens=n) for _, n in asked]
-    expected = [answer_alone(prompt, param) for (prompt, _), param in zip(asked, params)]
-    for arrivals in np.ndindex(4, 4, 4):
-        served = engine("reference", 2, kv_cache_pages=6, max_chunk_size=3)
-        submitted = {}
-        for step in range(4):
-            for i in range(3):
-                if arrivals[i] == step:
-                    submitted[i] = served.submit(asked[i][0], params[i])
-            served.step()
-            served.check_integrity()
-        run_all(served, list(submitted.values()), max_steps=40)
-        assert [submitted[i].output_tokens for i in range(3)] == expected
-        require_all_back(served)
 
 
 def test_a_long_prompt_does_not_stall_the_others():
@@ -157,16 +70,134 @@ def test_decodes_leave_a_token_for_a_prompt():
     assert short.is_finished and not long.is_finished
 
 
-def test_pages_are_taken_for_the_worst_case_and_given_back():
-    served = engine("reference", kv_cache_pages=6)  # 24 slots
+# Pages
+
+
+def test_pages_are_taken_as_they_are_needed():
+    served = engine("hash", kv_cache_pages=6, max_chunk_size=4)  # 24 slots
+    a = served.submit([1] * 5, SamplingParams(max_tokens=8))  # 12 slots in the end: 3 pages
+    pages = []
+    while not a.is_finished:
+        pages.append(len(a.page_table))
+        served.step()
+    assert pages == [0, 1, 2, 2, 2, 2, 3, 3, 3]
+    require_all_back(served)
+
+
+def test_without_paging_the_worst_case_is_one_piece():
+    served = engine("hash", kv_cache_pages=6, enable_paging=False, enable_prefix_cache=False)
     a = served.submit([1] * 5, SamplingParams(max_tokens=8))  # 12 slots: 3 pages
     b = served.submit([2] * 5, SamplingParams(max_tokens=9))  # 13 slots: 4 pages
     c = served.submit([3], SamplingParams(max_tokens=1))  # would fit, and waits its turn
     served.step()
     assert (a.state, b.state, c.state) == (RequestState.DECODE, RequestState.WAITING, RequestState.WAITING)
-    assert len(a.page_table) == 3 and served.get_stats()["num_free_pages"] == 3
+    assert a.page_table == [0, 1, 2] and served.get_stats()["num_free_pages"] == 3
     run_all(served, [a, b, c])
+    assert served.get_stats()["num_free_pages"] == 6 and served.get_stats()["num_preemptions"] == 0
+
+
+def test_a_request_that_begins_like_another_takes_its_pages():
+    served = engine("hash")
+    asked = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    (first,) = served.generate([asked], SamplingParams(max_tokens=4))
+    assert first.num_cached_tokens == 0
+    (same,) = served.generate([asked], SamplingParams(max_tokens=4))
+    assert same.output_tokens == first.output_tokens and same.num_cached_tokens == 8
+    (longer,) = served.generate([asked + first.output_tokens], SamplingParams(max_tokens=4))
+    assert longer.num_cached_tokens == 12, "what was written is cached like what was read"
+    (other,) = served.generate([asked], SamplingParams(max_tokens=4), cache_salt="another tenant")
+    assert other.output_tokens == first.output_tokens and other.num_cached_tokens == 0
+    stats = served.get_stats()
+    assert (stats["total_prompt_tokens"], stats["total_cached_prompt_tokens"]) == (9 + 9 + 13 + 9, 8 + 12)
+    assert stats["cache_hit_rate"] == 20 / 40
+    served.reset_prefix_cache()
+    assert served.get_stats()["num_free_pages"] == 256
+
+
+@pytest.mark.parametrize("num_tokens, num_cached", [(7, 4), (8, 4), (9, 8), (4, 0)])
+def test_a_prompt_that_is_all_cached_still_reads_its_last_token(num_tokens, num_cached):
+    """At a page boundary the whole prompt is in the tree; its last page is read again for the sake of its logits."""
+    served = engine("hash")
+    prompt = list(range(num_tokens))
+    answers = [served.generate([prompt], SamplingParams(max_tokens=5))[0] for _ in range(2)]
+    assert (
+        answers[0].output_tokens
+        == answers[1].output_tokens
+        == answer_alone(tuple(prompt), SamplingParams(max_tokens=5), "hash")
+    )
+    assert [a.num_cached_tokens for a in answers] == [0, num_cached]
+
+
+def test_requests_of_one_batch_share_what_the_first_has_read():
+    """Ten equal prompts at once: the second finds what the first has read in the steps before."""
+    served = engine("hash", max_chunk_size=8)
+    results = served.generate([[7] * 33] * 10, SamplingParams(max_tokens=3))
+    assert [r.num_cached_tokens for r in results] == [0] + [32] * 9
+    assert len({tuple(r.output_tokens) for r in results}) == 1
     require_all_back(served)
+
+
+def test_the_youngest_pays_when_pages_run_out():
+    served = engine("hash", kv_cache_pages=6, enable_prefix_cache=False)
+    old = served.submit([1] * 8, SamplingParams(max_tokens=12))  # 5 pages in the end
+    young = served.submit([2] * 8, SamplingParams(max_tokens=12))
+    while not young.num_preemptions:
+        served.step()
+        served.check_integrity()
+    assert young.state is RequestState.WAITING and young.output_tokens and young.page_table == []
+    run_all(served, [old])
+    assert not old.num_preemptions and not young.is_finished
+    run_all(served, [young])
+    for request, prompt in ((old, [1] * 8), (young, [2] * 8)):
+        assert request.output_tokens == answer_alone(tuple(prompt), request.params, "hash")
+    assert served.get_stats()["num_preemptions"] == young.num_preemptions == 1
+
+
+def test_an_older_prompt_may_cost_a_younger_answer_its_pages(monkeypatch):
+    """With a budget that is shared evenly (exercise 2), an answer may be scheduled in a step and then be preempted."""
+
+    def split_evenly(requests, budget):
+        chunks = []
+        for request in requests:
+            num = min(request.num_pending_tokens, max(1, budget // 2))
+            chunks.append(Chunk(request, request.num_computed_tokens, request.num_computed_tokens + num))
+        return chunks
+
+    monkeypatch.setattr("nano_engine.prefill_manager.split_budget", split_evenly)
+    num_seen = 0
+    for num_tokens in range(1, 9):
+        served = engine("hash", kv_cache_pages=7, max_chunk_size=2, enable_prefix_cache=False)
+        old = served.submit([1] * 20, SamplingParams(max_tokens=1))
+        young = served.submit([2] * num_tokens, SamplingParams(max_tokens=20))
+        while not (old.is_finished and young.is_finished):
+            was_decoding, num_before = young.state is RequestState.DECODE, young.num_preemptions
+            reading = old.state is RequestState.PREFILL and old.num_pending_tokens > 1
+            served.step()
+            served.check_integrity()
+            num_seen += was_decoding and reading and young.num_preemptions > num_before
+        for request in (old, young):
+            assert request.output_tokens == answer_alone(tuple(request.prompt_tokens), request.params, "hash")
+    assert num_seen > 0
+
+
+def test_what_a_preempted_request_has_computed_stays_cached_while_it_can():
+    served = engine("hash", kv_cache_pages=20)
+    request = served.submit([1] * 8, SamplingParams(max_tokens=20))
+    for _ in range(10):
+        served.step()
+    served._requests.preempt(request)
+    chunks = served.step()
+    assert [(c.start, c.stop) for c in chunks] == [(16, 18)] and request.num_cached_tokens == 0
+    run_all(served, [request])
+    assert request.output_tokens == answer_alone((1,) * 8, request.params, "hash")
+
+
+def test_a_request_knows_who_shared_its_steps():
+    served = engine("hash")
+    alone = served.generate([[1]], SamplingParams(max_tokens=4))[0]
+    assert (alone.num_steps, alone.max_batch_size, alone.mean_batch_size) == (4, 1, 1.0)
+    long, short = served.generate([[1], [2]], [SamplingParams(max_tokens=n) for n in (4, 2)])
+    assert (long.max_batch_size, long.mean_batch_size, short.mean_batch_size) == (2, 1.5, 2.0)
 
 
 # Aborts and streams
@@ -320,15 +351,15 @@ def test_a_failure_while_results_are_read_ends_that_batch_only(failure, monkeypa
     served = engine("reference", max_batch_size=3)
     params = SamplingParams(max_tokens=2)
     requests = [served.submit([token], params) for token in (1, 2, 3, 1)]
-    calls = []
+    accept, calls = served._batcher.decodes.accept, []
 
-    def failing(*arguments, **named):
+    def failing(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise failure
-        return sample(*arguments, **named)
+        return accept(*arguments)
 
-    monkeypatch.setattr("nano_engine.continuous_batcher.sample", failing)
+    monkeypatch.setattr(served._batcher.decodes, "accept", failing)
     with contextlib.nullcontext() if isinstance(failure, Exception) else pytest.raises(KeyboardInterrupt):
         served.step()
     served.check_integrity()
@@ -341,6 +372,67 @@ def test_a_failure_while_results_are_read_ends_that_batch_only(failure, monkeypa
     run_all(served, requests)
     assert requests[3].output_tokens == answer_alone((1,), params)
     require_all_back(served)
+
+
+class Failing:
+    """Something whose method `name` raises at its n-th call; everything else is passed on."""
+
+    def __init__(self, real, name, at, failure):
+        self._real, self._name, self._at, self._failure, self._calls = real, name, at, failure, 0
+
+    def __getattr__(self, name):
+        real = getattr(self._real, name)
+        if name != self._name:
+            return real
+
+        def call(*arguments):
+            self._calls += 1
+            if self._calls == self._at:
+                raise self._failure
+            return real(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_an_allocation_that_fails_ends_one_request(at):
+    served = engine("hash", kv_cache_pages=12, max_chunk_size=3)
+    served._requests.kv_pool = Failing(served.kv_pool, "allocate", at, MemoryError("no more"))
+    prompts = [(1,) * 6, (2,) * 6, (3,) * 6]
+    results = served.generate(prompts, SamplingParams(max_tokens=6))
+    failed = [r for r in results if r.finish_reason == "error"]
+    assert [r.error for r in failed] == ["there are no pages for it: no more"]
+    for prompt, request in zip(prompts, results):
+        expected = answer_alone(prompt, request.params, "hash")
+        assert (
+            request.output_tokens == expected[: None if request not in failed else len(request.output_tokens)]
+        )
+    require_all_back(served)
+
+
+@pytest.mark.parametrize("name", ["match_prefix", "insert"])
+@pytest.mark.parametrize("at", range(1, 5))
+def test_a_prefix_cache_that_fails_ends_requests_and_not_the_engine(name, at):
+    served = engine("hash", max_chunk_size=5)
+    served._radix.cache = Failing(served._radix.cache, name, at, MemoryError("no more"))
+    requests = [served.submit([n] * 6, SamplingParams(max_tokens=6)) for n in (1, 2, 1)]
+    for _ in range(60):
+        with contextlib.suppress(MemoryError):
+            served.step()
+        served.check_integrity()
+    assert all(r.is_finished for r in requests) and any(r.finish_reason == "length" for r in requests)
+    (again,) = served.generate([(1,) * 6], SamplingParams(max_tokens=6))
+    assert again.output_tokens == answer_alone((1,) * 6, again.params, "hash")
+    require_all_back(served)
+
+
+def test_what_begins_like_a_request_with_nan_is_not_taken_from_the_cache():
+    """Its pages may hold NaN: whoever asks the same again has it computed again, and gets an answer."""
+    served = engine("hash", wrap=lambda m: Faulty(m, nan_token=9), max_chunk_size=4)
+    (bad,) = served.generate([[1, 2, 3, 4, 5, 6, 7, 8, 9]], SamplingParams(max_tokens=3))
+    assert bad.finish_reason == "error" and served.get_stats()["num_cached_pages"] == 0
+    (good,) = served.generate([[1, 2, 3, 4, 5, 6]], SamplingParams(max_tokens=3))
+    assert good.num_cached_tokens == 0 and good.finish_reason == "length"
 
 
 @pytest.mark.parametrize("kind", ["reference", "compiled"])
@@ -373,10 +465,9 @@ def test_a_model_of_the_wrong_shape_is_told_so():
 def test_pages_held_by_others_are_an_error_not_a_wait():
     served = engine("reference", kv_cache_pages=4)
     taken = served.kv_pool.allocate(8)
-    with pytest.raises(
-        RuntimeError, match="2 of 4 pages of 4 tokens free.*pages are held outside the engine"
-    ):
-        served.generate([[1]], SamplingParams(max_tokens=12))
+    (request,) = served.generate([[1]], SamplingParams(max_tokens=12))
+    assert request.finish_reason == "error" and len(request.output_tokens) == 8
+    assert re.search("0 of 4 pages of 4 tokens free.*pages are held outside the engine", request.error)
     served.kv_pool.free(taken)
     assert served.generate([[1]], SamplingParams(max_tokens=12))[0].finish_reason == "length"
     require_all_back(served)

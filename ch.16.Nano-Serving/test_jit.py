@@ -174,8 +174,11 @@ def test_stats_have_the_fixed_names():
     served.generate(PROMPTS[:3], SamplingParams(max_tokens=4))
     stats = served.get_stats()
     assert stats["total_requests_served"] == 3 and stats["total_tokens_generated"] == 12
-    assert stats["num_free_pages"] == stats["num_total_pages"] == 20
+    assert stats["num_free_pages"] + stats["num_cached_pages"] == stats["num_total_pages"] == 20
     assert stats["cache_hit_rate"] == 0.0
+    served.generate([PROMPTS[2]], SamplingParams(max_tokens=4))
+    expected = (len(PROMPTS[2]) - 1) // 4 * 4 / sum(map(len, [*PROMPTS[:3], PROMPTS[2]]))
+    assert served.get_stats()["cache_hit_rate"] == expected > 0
 
 
 def test_a_config_of_sizes_will_do():

@@ -194,6 +194,11 @@ REFUSED = [
     (lambda p: p.allocate(2**63), ValueError, "num_tokens must fit a 64-bit integer"),
     (lambda p: p.allocate(2**63 - 1), ch16.OutOfPages, "need 2305843009213693952 pages"),
     (lambda p: p.allocate(25), ch16.OutOfPages, "25 tokens need 7 pages of 4 tokens; 6 of 8 pages are free"),
+    (
+        lambda p: p.allocate_contiguous(25),
+        ch16.OutOfPages,
+        "25 tokens need 7 pages in a row; 6 of 8 pages are free, and no run",
+    ),
     (lambda p: p.pages_needed("4"), TypeError, "num_tokens must be an int, got str"),
     (lambda p: p.free([0, 2]), ValueError, "page 2 is freed more often than it is held"),
     (lambda p: p.free([0, 0]), ValueError, "page 0 is freed more often than it is held"),
@@ -237,6 +242,18 @@ def test_misuse_is_a_sentence_and_changes_nothing(call, error, sentence):
         call(pool)
     pool.check_integrity([table])
     assert pool.num_free_pages == 6 and not pool.k_cache.any() and not pool.v_cache.any()
+
+
+def test_pages_in_a_row_need_a_gap_that_is_long_enough():
+    pool = make_pool(8)
+    first, second, third = (pool.allocate_contiguous(8) for _ in range(3))
+    assert (first, second, third) == ([0, 1], [2, 3], [4, 5])
+    pool.free(second)
+    assert pool.allocate(4) == [2], "the stack has forgotten what was taken from its middle"
+    with pytest.raises(ch16.OutOfPages, match="3 pages in a row; 3 of 8 pages are free"):
+        pool.allocate_contiguous(12)
+    assert pool.allocate_contiguous(5) == [6, 7] and pool.allocate_contiguous(0) == []
+    pool.check_integrity([first, third, [2], [6, 7]])
 
 
 def test_many_threads_lose_no_page():

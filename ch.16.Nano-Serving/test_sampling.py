@@ -16,7 +16,7 @@ from ch13_sampling import choose
 from ch16_testing import TEXT, tokenizer
 from nano_engine import SamplingParams
 from nano_engine.detokenizer import Detokenizer, byte_alphabet
-from nano_engine.sampling import sample
+from nano_engine.sampler import sample
 
 REFUSED = [
     ({"max_tokens": 0}, ValueError, "max_tokens must be at least 1, got 0"),
@@ -56,7 +56,7 @@ def test_parameters_are_plain_values():
         params.max_tokens = 4
 
 
-def draws(logits, num=4000, seed=1, **arguments):
+def draws(logits, num=1200, seed=1, **arguments):
     params = SamplingParams(**arguments)
     logits = np.asarray(logits, np.float32)
     return np.bincount([sample(logits, params, seed, p) for p in range(num)], minlength=logits.size) / num
@@ -68,23 +68,23 @@ def test_greedy_takes_the_first_of_the_largest():
 
 def test_frequencies_are_the_softmax():
     logits = np.log([0.5, 0.25, 0.125, 0.125])
-    np.testing.assert_allclose(draws(logits, temperature=1.0), np.exp(logits), atol=0.025)
+    np.testing.assert_allclose(draws(logits, temperature=1.0), np.exp(logits), atol=0.05)
     hot = np.exp(logits / 2) / np.exp(logits / 2).sum()
-    np.testing.assert_allclose(draws(logits, temperature=2.0), hot, atol=0.025)
+    np.testing.assert_allclose(draws(logits, temperature=2.0), hot, atol=0.05)
 
 
 def test_top_k_and_top_p_leave_the_likeliest():
     logits = np.log([0.125, 0.5, 0.25, 0.125])
-    np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=2), [0, 2 / 3, 1 / 3, 0], atol=0.025)
-    np.testing.assert_allclose(draws(logits, temperature=1.0, top_p=0.7), [0, 2 / 3, 1 / 3, 0], atol=0.025)
+    np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=2), [0, 2 / 3, 1 / 3, 0], atol=0.05)
+    np.testing.assert_allclose(draws(logits, temperature=1.0, top_p=0.7), [0, 2 / 3, 1 / 3, 0], atol=0.05)
     np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=3, top_p=0.5), [0, 1, 0, 0])
     # top_p is a part of what top_k leaves: 0.4 of 0.7 is more than 0.55.
     np.testing.assert_allclose(
         draws(np.log([0.4, 0.3, 0.2, 0.1]), temperature=1.0, top_k=2, top_p=0.55), [1, 0, 0, 0]
     )
     # Tokens equal to the k-th stay: otherwise the choice among them would be an accident of sorting.
-    np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=3), np.exp(logits), atol=0.025)
-    np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=99), np.exp(logits), atol=0.025)
+    np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=3), np.exp(logits), atol=0.05)
+    np.testing.assert_allclose(draws(logits, temperature=1.0, top_k=99), np.exp(logits), atol=0.05)
 
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-30, 1e-3, 1e30])
@@ -146,7 +146,7 @@ def test_a_character_comes_whole():
 
 
 @given(st.lists(st.integers(0, 299), max_size=30))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_pieces_are_what_the_tokenizer_decodes(tokens):
     """Any tokens, so mostly invalid UTF-8: the pieces still add up to the tokenizer's own text."""
     whole = tokenizer().decode(tokens)
@@ -154,7 +154,7 @@ def test_pieces_are_what_the_tokenizer_decodes(tokens):
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_text_survives_the_round_trip(text):
     assert "".join(pieces(tokenizer().encode(text).ids)) == text
 

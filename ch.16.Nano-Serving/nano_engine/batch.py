@@ -13,6 +13,7 @@ import numpy as np
 from .request import Request
 
 
+# [chunk]
 class Chunk(NamedTuple):
     """The tokens of `request` at positions [start, stop): one for a decode, more for a prefill."""
 
@@ -30,6 +31,9 @@ class Chunk(NamedTuple):
         return self.stop == self.request.num_tokens
 
 
+# [/chunk]
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Batch:
     chunks: tuple[Chunk, ...]
@@ -45,6 +49,7 @@ class Batch:
     def num_tokens(self) -> int:
         return len(self.tokens)
 
+    # [build]
     @classmethod
     def build(cls, chunks: list[Chunk], page_size: int) -> "Batch":
         tokens, positions, slots, sequences, tables, logit_rows, sampled = [], [], [], [], [], [], []
@@ -58,6 +63,7 @@ class Batch:
             if stop == request.num_tokens:
                 logit_rows.append(len(tokens) - 1)
                 sampled.append(request)
+        # [/build]
 
         page_tables = np.zeros((len(tables), max(map(len, tables), default=0)), np.int32)
         for row, table in zip(page_tables, tables, strict=True):

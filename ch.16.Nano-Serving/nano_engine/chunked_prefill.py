@@ -11,6 +11,7 @@ from .batch import Chunk
 from .request import Request
 
 
+# [split]
 def split_budget(requests: Iterable[Request], budget: int) -> list[Chunk]:
     """Chunks of the requests' pending tokens, in order, of `budget` tokens together at most."""
     chunks = []
@@ -22,3 +23,6 @@ def split_budget(requests: Iterable[Request], budget: int) -> list[Chunk]:
         chunks.append(Chunk(request, start, start + num_tokens))
         budget -= num_tokens
     return chunks
+
+
+# [/split]

@@ -48,25 +48,73 @@ class Detokenizer:
             if added.special:  # <|endoftext|> and the like are not text
                 self.bytes_of_token[token] = b""
 
-    def start(self) -> "TextDecoder":
-        return TextDecoder(self.bytes_of_token)
+    def start(self, stop: tuple[str, ...] = (), min_tokens: int = 0) -> "TextDecoder":
+        return TextDecoder(self.bytes_of_token, stop, min_tokens)
 
-    def decode(self, tokens: Iterable[int]) -> str:
-        decoder = self.start()
+    def decode(self, tokens: Iterable[int], stop: tuple[str, ...] = (), min_tokens: int = 0) -> str:
+        decoder = self.start(stop, min_tokens)
         return decoder.feed(tokens) + decoder.flush()
 
 
 class TextDecoder:
-    """The text of one answer. A token that the vocabulary lacks (a padded model has some) has no text."""
+    """The text of one answer. A token that the vocabulary lacks (a padded model has some) has no text.
 
-    def __init__(self, bytes_of_token: dict[int, bytes]):
+    `stop` are texts that end it: what is handed out ends before the first of them, and until it is clear that a stop
+    does not begin at the end of what there is, that end is held back. One that is complete before there are
+    `min_tokens` tokens does not count.
+    """
+
+    def __init__(self, bytes_of_token: dict[int, bytes], stop: tuple[str, ...] = (), min_tokens: int = 0):
         self._bytes_of_token = bytes_of_token
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._stop = stop
+        self._min_tokens = min_tokens
+        self._num_tokens = 0
+        self._held = ""  # the end of the text, not handed out yet
+        self.stopped_by: str | None = None  # the text that has ended the answer
 
     def feed(self, tokens: Iterable[int]) -> str:
         """The characters that these tokens complete; "" in the middle of one."""
-        return self._decoder.decode(b"".join(self._bytes_of_token.get(token, b"") for token in tokens))
+        if not self._stop:
+            return self._decoder.decode(b"".join(self._bytes_of_token.get(token, b"") for token in tokens))
+        pieces = []
+        for token in tokens:
+            self._num_tokens += 1
+            if self.stopped_by is None:
+                pieces.append(self._check(self._decoder.decode(self._bytes_of_token.get(token, b""))))
+        return "".join(pieces)
 
     def flush(self) -> str:
         """What is left at the end: U+FFFD if the answer stops in the middle of a character."""
-        return self._decoder.decode(b"", final=True)
+        if self.stopped_by is not None:
+            return ""
+        return self._held + self._decoder.decode(b"", final=True)
+
+    # [check]
+    def _check(self, piece: str) -> str:
+        """What may be handed out of the held text and the new piece."""
+        text = self._held + piece
+        ends = [(at, stop) for stop in self._stop if (at := self._find(text, stop, len(self._held))) >= 0]
+        if ends:
+            at, self.stopped_by = min(ends)
+            self._held = ""
+            return text[:at]
+        longest = max((n for stop in self._stop if (n := _overlap(text, stop))), default=0)
+        self._held = text[len(text) - longest :]
+        return text[: len(text) - longest]
+
+    # [/check]
+    def _find(self, text: str, stop: str, num_old: int) -> int:
+        """Where `stop` begins in text; -1 if it is not there, or if it came too early to count."""
+        if self._num_tokens < self._min_tokens:
+            return -1
+        # All of it that is old has been looked at: it must end in the new piece.
+        return text.find(stop, max(0, num_old - len(stop) + 1))
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How much of the beginning of `stop` is the end of `text`."""
+    for num in range(min(len(text), len(stop) - 1), 0, -1):
+        if text.endswith(stop[:num]):
+            return num
+    return 0

@@ -17,13 +17,15 @@ from ch16_nano_serving import KVCachePool
 from .batch import Chunk
 from .continuous_batcher import ContinuousBatcher
 from .decode_manager import DecodeManager
-from .detokenizer import Detokenizer
+from .detokenizer import Detokenizer, TextDecoder
 from .executor import Model, ModelConfig, ModelExecutor
 from .fair_lock import FairLock
 from .prefill_manager import PrefillManager
+from .radix_manager import RadixManager
 from .request import Request
 from .request_pool import MAX_WAITING_REQUESTS, RequestPool
-from .sampling import SamplingParams, require_int
+from .sampler import Sampler
+from .sampling import SamplingParams, require_bool, require_int
 from .stream import TextStream, TokenStream
 
 
@@ -34,9 +36,11 @@ class NanoServingEngine:
     weights               what ch.14's load_gpt2_weights returns (may be None if `model` is given)
     kv_cache_pages        pages of the KV cache
     page_size             tokens a page
-    max_chunk_size        tokens of a step: decodes first, the rest for prompts
+    max_chunk_size        tokens of a step: decodes first, the rest for prompts (the model's positions: no chunks)
     max_batch_size        requests that run at once
     eos_token_id          the token that ends an answer; None: the config's, -1: none
+    enable_prefix_cache   requests that begin alike share pages, and pages outlive their request
+    enable_paging         pages are taken one by one; False: the worst case in one piece, and no prefix cache
     max_waiting_requests  requests that may wait; more are refused with QueueFull
     model                 anything with ch.14's step; None: ch.14's GPT2 on `weights`
     tokenizer             a tokenizers.Tokenizer; None: weights.tokenizer, if there is one
@@ -52,6 +56,8 @@ class NanoServingEngine:
         max_batch_size: int = 32,
         eos_token_id: int | None = None,
         *,
+        enable_prefix_cache: bool = True,
+        enable_paging: bool = True,
         max_waiting_requests: int = MAX_WAITING_REQUESTS,
         model: Model | None = None,
         tokenizer=None,
@@ -64,6 +70,11 @@ class NanoServingEngine:
         require_int("max_chunk_size", max_chunk_size, 1)
         require_int("max_batch_size", max_batch_size, 1)
         require_int("max_waiting_requests", max_waiting_requests, 1)
+        require_bool("enable_prefix_cache", enable_prefix_cache)
+        if not require_bool("enable_paging", enable_paging) and enable_prefix_cache:
+            raise ValueError(
+                "enable_paging=False needs enable_prefix_cache=False: pages are what requests share"
+            )
         if eos_token_id is None:
             eos_token_id = getattr(config, "eos_token_id", None)
         else:
@@ -82,12 +93,14 @@ class NanoServingEngine:
             import ch14_gpt_optimized as gpt
 
             model = gpt.GPT2(weights, page_size=page_size)
-        self._requests = RequestPool(self.kv_pool, max_waiting_requests)
+        self._radix = RadixManager(self.kv_pool, enable_prefix_cache)
+        self._requests = RequestPool(self.kv_pool, self._radix, max_waiting_requests, enable_paging)
         self._batcher = ContinuousBatcher(
             self._requests,
             PrefillManager(self._requests, max_chunk_size, max_batch_size),
             DecodeManager(self._requests, self.eos_token_id),
             ModelExecutor(model, self.config, self.kv_pool),
+            Sampler(self.config.vocab_size, self.eos_token_id),
         )
         self._lock = FairLock()
         self._ids = itertools.count()
@@ -102,17 +115,20 @@ class NanoServingEngine:
         return cls(weights.config, weights, **options)
 
     # Answers
-    def generate(self, prompts: Sequence, params=None, progress: bool = False) -> list[Request]:
+    def generate(
+        self, prompts: Sequence, params=None, progress: bool = False, cache_salt: str = ""
+    ) -> list[Request]:
         """Finished requests in the order of `prompts`.
 
-        prompts   a list of texts or of lists of token ids
-        params    one SamplingParams for all, a list with one for each prompt, or None for the defaults
-        progress  show a progress bar (tqdm) on stderr
+        prompts     a list of texts or of lists of token ids
+        params      one SamplingParams for all, a list with one for each prompt, or None for the defaults
+        progress    show a progress bar (tqdm) on stderr
+        cache_salt  share cached prefixes with requests of the same salt only
 
         If any prompt is invalid, a ValueError names it and nothing runs. A request that fails while it runs
         comes back with finish_reason "error"; the others are not touched by it.
         """
-        requests = self._make_requests(prompts, params)
+        requests = self._make_requests(prompts, params, cache_salt)
         with self._lock:
             self._requests.require_room(len(requests))
             for request in requests:
@@ -133,24 +149,31 @@ class NanoServingEngine:
             self._set_text(request)
         return requests
 
-    def stream(self, prompt, params: SamplingParams | None = None) -> TextStream:
+    def stream(self, prompt, params: SamplingParams | None = None, cache_salt: str = "") -> TextStream:
         """The answer to one prompt as an iterator over pieces of text; the request is its `.request`."""
         if self._detokenizer is None:
             raise ValueError("stream needs a tokenizer, and this model has none: use stream_tokens")
-        return TextStream(self, self.submit(prompt, params), self._detokenizer.start())
+        request = self.submit(prompt, params, cache_salt)
+        return TextStream(self, request, self.start_decoder(request))
 
-    def stream_tokens(self, prompt, params: SamplingParams | None = None) -> TokenStream:
+    def stream_tokens(
+        self, prompt, params: SamplingParams | None = None, cache_salt: str = ""
+    ) -> TokenStream:
         """The answer to one prompt as an iterator over token ids; the request is its `.request`."""
-        return TokenStream(self, self.submit(prompt, params))
+        return TokenStream(self, self.submit(prompt, params, cache_salt))
 
     # The parts they are made of
 
-    def submit(self, prompt, params: SamplingParams | None = None) -> Request:
+    def submit(self, prompt, params: SamplingParams | None = None, cache_salt: str = "") -> Request:
         """Adds one request to the queue and returns it at once; `step` brings it forward."""
-        request = self._make_request("prompt", prompt, _require_params("params", params))
+        request = self._make_request("prompt", prompt, _require_params("params", params), cache_salt)
         with self._lock:
             self._requests.add(request)
         return request
+
+    def start_decoder(self, request: Request) -> TextDecoder:
+        """A decoder of one answer's tokens into text, which ends where the request's stop texts end it."""
+        return self._detokenizer.start(request.params.stop, request.params.min_tokens)
 
     def step(self) -> list[Chunk]:
         """One tick for all requests; returns what the model read in it, and [] if there was nothing to do."""
@@ -183,18 +206,32 @@ class NanoServingEngine:
         with self._lock:
             finished = self._requests.num_finished
             return {
-                # There is no prefix cache yet, and every prompt token is computed: the true rate is 0.
-                "cache_hit_rate": 0.0,
+                "cache_hit_rate": self._radix.hit_rate,
                 "total_requests_served": finished["stop"] + finished["length"],
                 "total_requests_aborted": finished["abort"],
                 "total_requests_failed": finished["error"],
                 "total_tokens_generated": self._requests.num_generated_tokens,
+                "total_prompt_tokens": self._radix.num_prompt_tokens,
+                "total_cached_prompt_tokens": self._radix.num_cached_prompt_tokens,
+                "num_preemptions": self._requests.num_preemptions,
+                "num_evicted_pages": self._radix.num_evicted_pages,
                 "num_steps": self._batcher.num_steps,
                 "num_waiting_requests": len(self._requests.waiting),
                 "num_running_requests": len(self._requests.running),
+                "num_cached_pages": self._radix.cache.num_pages,
                 "num_free_pages": self.kv_pool.num_free_pages,
                 "num_total_pages": self.kv_pool.num_pages,
             }
+
+    def cache_nodes(self) -> list[dict]:
+        """The radix tree of the prefix cache, as RadixCache.nodes describes it."""
+        with self._lock:
+            return self._radix.cache.nodes()
+
+    def reset_prefix_cache(self) -> None:
+        """Forgets what is cached. Requests that run keep their pages."""
+        with self._lock:
+            self._radix.cache.clear()
 
     def check_integrity(self) -> None:
         """Raises if a page or a request is not where the accounts say. For tests: it looks at every page."""
@@ -212,9 +249,12 @@ class NanoServingEngine:
 
     def _set_text(self, request: Request) -> None:
         if self._detokenizer is not None and request.is_finished and request.output_text is None:
-            request.output_text = self._detokenizer.decode(request.text_tokens)
+            params = request.params
+            request.output_text = self._detokenizer.decode(
+                request.text_tokens, params.stop, params.min_tokens
+            )
 
-    def _make_requests(self, prompts, params) -> list[Request]:
+    def _make_requests(self, prompts, params, cache_salt: str) -> list[Request]:
         if isinstance(prompts, str | bytes) or not isinstance(prompts, Sequence | np.ndarray):
             raise TypeError(f"prompts must be a list of texts or of lists of token ids, got {prompts!r:.60}")
         if not isinstance(params, Sequence):
@@ -222,9 +262,12 @@ class NanoServingEngine:
         if len(params) != len(prompts):
             raise ValueError(f"params must be one for each of the {len(prompts)} prompts, got {len(params)}")
         checked = [_require_params(f"params[{i}]", each) for i, each in enumerate(params)]
-        return [self._make_request(f"prompts[{i}]", prompt, checked[i]) for i, prompt in enumerate(prompts)]
+        return [
+            self._make_request(f"prompts[{i}]", prompt, checked[i], cache_salt)
+            for i, prompt in enumerate(prompts)
+        ]
 
-    def _make_request(self, name: str, prompt, params: SamplingParams) -> Request:
+    def _make_request(self, name: str, prompt, params: SamplingParams, cache_salt: str) -> Request:
         """A request that can be served, or a sentence that says why not, in which `name` is the prompt."""
         tokens = self._tokenize(name, prompt)
         if not tokens:
@@ -235,6 +278,12 @@ class NanoServingEngine:
             )
         for token in params.stop_token_ids:
             require_int("stop_token_ids", token, 0, self.config.vocab_size - 1)
+        for token, _ in params.logit_bias:
+            require_int("a token of logit_bias", token, 0, self.config.vocab_size - 1)
+        if params.stop and self._detokenizer is None:
+            raise ValueError("stop is text, and this model has no tokenizer: give stop_token_ids")
+        if not isinstance(cache_salt, str):
+            raise TypeError(f"cache_salt must be a text, got {cache_salt!r:.60}")
 
         # The last token is written and never read, so it needs no position in the model.
         max_new_tokens = min(params.max_tokens, self.config.max_seq_len - len(tokens) + 1)
@@ -244,14 +293,18 @@ class NanoServingEngine:
                 f"{name} of {len(tokens)} tokens with max_tokens={params.max_tokens} needs {num_pages} pages "
                 f"of {self.kv_pool.page_size} tokens, and the whole KV cache has {self.kv_pool.num_pages}"
             )
-        return Request(
+        request = Request(
             id=next(self._ids),
             prompt_tokens=tokens,
             params=params,
             seed=int.from_bytes(os.urandom(4), "little") if params.seed is None else params.seed,
             max_new_tokens=max_new_tokens,
             prompt=prompt if isinstance(prompt, str) else None,
+            cache_salt=cache_salt,
         )
+        if params.stop:
+            request.stop_decoder = self.start_decoder(request)
+        return request
 
     def _tokenize(self, name: str, prompt) -> list[int]:
         if isinstance(prompt, str):

@@ -61,6 +61,7 @@ class ModelExecutor:
         self.k_cache = kv_pool.k_cache
         self.v_cache = kv_pool.v_cache
 
+    # [run]
     def run(self, batch: Batch) -> np.ndarray:
         """Logits float32 [R, vocab], one row for each of `batch.sampled`."""
         logits = self.model.step(
@@ -77,3 +78,5 @@ class ModelExecutor:
         if logits.shape != expected:
             raise RuntimeError(f"the model's step must return logits of shape {expected}, got {logits.shape}")
         return logits
+
+    # [/run]

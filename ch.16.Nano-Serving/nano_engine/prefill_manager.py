@@ -1,10 +1,8 @@
 """Who is admitted, and which part of which prompt is read in this step.
 
-Admission is by arrival and by the worst case: a request starts when the pages for its whole prompt and all
-the tokens it may write are free. So a running request never waits for memory, none is ever thrown out, and
-since each step brings each decode, and the oldest prompt, forward, all that run end; then the first in the
-queue has its turn. Nobody overtakes it, so nobody waits forever. The price is memory set aside that a
-request which stops early never uses.
+Admission is by arrival: nobody overtakes the first in the queue, so nobody waits forever. It is optimistic: a request
+starts when there is room for the tokens it has, not for those it may write. If too many started, the youngest is
+preempted (RequestPool.grow) and is the first in the queue again.
 """
 
 from .batch import Chunk
@@ -25,16 +23,24 @@ class PrefillManager:
         pool = self.requests
         while pool.waiting and len(pool.running) < self.max_batch_size:
             first = next(iter(pool.waiting.values()))
-            if not pool.can_start(first):
-                if not pool.running:  # it fits an empty cache: the engine has checked that
-                    raise RuntimeError(
-                        f"nothing runs, and yet {pool.kv_pool!r}: pages are held outside the engine"
-                    )
-                break
-            pool.start(first)
+            try:
+                if not pool.start(first):
+                    break
+            except Exception as failure:
+                pool.finish(first, "error", f"it could not start: {failure}")
 
     # [/admit]
+    # [schedule]
     def schedule(self, num_decodes: int) -> list[Chunk]:
         """Prompt chunks for what the decodes leave of the step's budget, and for one token at least."""
-        prefilling = [r for r in self.requests.running.values() if r.state is RequestState.PREFILL]
-        return split_budget(prefilling, max(1, self.max_chunk_size - num_decodes))
+        chunks = split_budget(self._prefilling(), max(1, self.max_chunk_size - num_decodes))
+        return [chunk for chunk in chunks if self.requests.ready(chunk, RequestState.PREFILL)]
+
+    def _prefilling(self):
+        """Running requests that still read, each with whatever others have read for it by now."""
+        for request in self.requests.running.values():
+            if request.state is RequestState.PREFILL:
+                self.requests.radix.reuse(request)
+                yield request
+
+    # [/schedule]

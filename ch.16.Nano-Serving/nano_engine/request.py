@@ -14,22 +14,28 @@ token it has just chosen. Nothing else distinguishes the two, and the model sees
 import dataclasses
 import enum
 import time
+from typing import TYPE_CHECKING
 
 from .sampling import SamplingParams
 
+if TYPE_CHECKING:
+    from .detokenizer import TextDecoder
+    from .sampler import TokenLogprobs
+
 
 class RequestState(enum.Enum):
-    """WAITING -> PREFILL -> DECODE -> FINISHED; any state may go to FINISHED, and FINISHED to none."""
+    """WAITING -> PREFILL -> DECODE -> FINISHED; PREFILL and DECODE -> WAITING by preemption; all -> FINISHED."""
 
     WAITING = "waiting"  # holds no pages
-    PREFILL = "prefill"  # holds pages; some of its prompt is still to be read
-    DECODE = "decode"  # holds pages; has written at least one token
+    PREFILL = "prefill"  # some of its tokens are still to be read, by all but the last token
+    DECODE = "decode"  # has written a token that is still to be read, and only that one
     FINISHED = "finished"  # holds no pages; finish_reason says why
 
 
 FINISH_REASONS = ("stop", "length", "abort", "error")
 
 
+# [request]
 @dataclasses.dataclass(slots=True, eq=False)
 class Request:
     id: int
@@ -38,19 +44,32 @@ class Request:
     seed: int  # params.seed, or the one drawn for this request
     max_new_tokens: int  # params.max_tokens, or fewer where the model's positions end
     prompt: str | None = None  # the text, if the request came as text
+    cache_salt: str = ""  # shares cached pages only with requests of the same salt
 
     state: RequestState = RequestState.WAITING
     output_tokens: list[int] = dataclasses.field(default_factory=list)
+    logprobs: list["TokenLogprobs"] = dataclasses.field(default_factory=list)  # one a token, if asked for
     output_text: str | None = None  # set when the answer is handed over, if the model has a tokenizer
     finish_reason: str | None = None  # one of FINISH_REASONS
+    stop_reason: int | str | None = None  # with finish_reason "stop": the token or the text that ended it
     error: str | None = None  # a sentence, with finish_reason "error"
 
     page_table: list[int] = dataclasses.field(default_factory=list)
     num_computed_tokens: int = 0
+    num_kept_pages: int = 0  # the first so many of its pages are also the prefix cache's
+    stop_decoder: "TextDecoder | None" = None  # reads along, if a text may end the answer
+
+    # How it fared, for who looks.
+    num_cached_tokens: int = 0  # tokens of the prompt that were in the prefix cache
+    num_preemptions: int = 0
+    num_steps: int = 0  # steps that read some of its tokens
+    sum_batch_sizes: int = 0  # requests in these steps, itself included
+    max_batch_size: int = 0
 
     arrival_s: float = dataclasses.field(default_factory=time.perf_counter)
     first_token_s: float | None = None
     finish_s: float | None = None
+    # [/request]
 
     @property
     def num_prompt_tokens(self) -> int:
@@ -76,8 +95,13 @@ class Request:
 
     @property
     def text_tokens(self) -> list[int]:
-        """The output without the token that ended it by "stop"."""
-        return self.output_tokens[:-1] if self.finish_reason == "stop" else self.output_tokens
+        """The output without the token that ended it."""
+        return self.output_tokens[:-1] if isinstance(self.stop_reason, int) else self.output_tokens
+
+    @property
+    def mean_batch_size(self) -> float | None:
+        """Requests that shared a step with it, on average over its steps, itself included."""
+        return self.sum_batch_sizes / self.num_steps if self.num_steps else None
 
     @property
     def is_finished(self) -> bool:

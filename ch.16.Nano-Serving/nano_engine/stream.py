@@ -64,7 +64,7 @@ class TextStream(TokenStream):
         self._decoder = decoder
 
     def _items(self, tokens: list[int]) -> list[str]:
-        if self._ended and self.request.finish_reason == "stop":
+        if self._ended and isinstance(self.request.stop_reason, int):
             tokens = tokens[:-1]  # the token that ended the answer is not part of its text
         piece = self._decoder.feed(tokens)
         if self._ended:

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "ch1/Arrays.h"
+#include "ch16/Arguments.h"
 #include "ch16/KVCachePool.h"
 
 #include <pybind11/numpy.h>
@@ -19,44 +20,14 @@
 namespace py = pybind11;
 using ch16::KVCachePool;
 using ch16::PoolShape;
+using ch16::toInt;
 using ch16::TokenRows;
+using ch16::toPages;
+using ch16::typeName;
 
 //===----------------------------------------------------------------------===//
 // Arguments
 //===----------------------------------------------------------------------===//
-
-static std::string typeName(py::handle value) {
-  return py::str(py::type::handle_of(value).attr("__name__"));
-}
-
-/// A whole number (int, or NumPy's) that fits 64 bits.
-static int64_t toInt(py::handle value, const std::string &name) {
-  PyObject *index =
-      PyBool_Check(value.ptr()) ? nullptr : PyNumber_Index(value.ptr());
-  if (!index) {
-    PyErr_Clear();
-    throw py::type_error(name + " must be an int, got " + typeName(value));
-  }
-  auto number = py::reinterpret_steal<py::int_>(index);
-  int overflow = 0;
-  int64_t result = PyLong_AsLongLongAndOverflow(number.ptr(), &overflow);
-  if (overflow)
-    throw py::value_error(name + " must fit a 64-bit integer, got " +
-                          std::string(py::str(number)));
-  return result;
-}
-
-static std::vector<int64_t> toPages(py::handle value,
-                                    const std::string &name = "pages") {
-  if (!py::isinstance<py::sequence>(value) && !py::isinstance<py::array>(value))
-    throw py::type_error(name + " must be a sequence of page numbers, got " +
-                         typeName(value));
-  std::vector<int64_t> pages;
-  for (py::handle item : value)
-    pages.push_back(
-        toInt(item, name + "[" + std::to_string(pages.size()) + "]"));
-  return pages;
-}
 
 /// An array [tokens, heads, head_dim] of float32, of any strides. `owner` keeps
 /// it alive while the rows are in use.
@@ -113,7 +84,8 @@ static py::array vView(py::object self, int64_t layer = -1) {
 
 PYBIND11_MODULE(ch16_nano_serving, m) {
   m.doc() = "The page pool of ch.16: keys and values of all requests, and who "
-            "holds them. The engine is the Python package nano_engine.";
+            "holds them; and the radix cache, which remembers what pages hold. "
+            "The engine is the Python package nano_engine.";
 
   py::register_exception<ch16::OutOfPages>(m, "OutOfPages", PyExc_RuntimeError);
   py::register_exception<ch16::IntegrityError>(m, "IntegrityError",
@@ -173,6 +145,12 @@ PYBIND11_MODULE(ch16_nano_serving, m) {
           py::arg("num_tokens"),
           "Takes pages for so many tokens, or raises OutOfPages and takes "
           "none.")
+      .def(
+          "allocate_contiguous",
+          [](KVCachePool &p, py::object n) {
+            return p.allocateContiguous(toInt(n, "num_tokens"));
+          },
+          py::arg("num_tokens"), "The same, as pages that follow one another.")
       .def(
           "share",
           [](KVCachePool &p, py::object pages) { p.share(toPages(pages)); },
@@ -239,6 +217,8 @@ PYBIND11_MODULE(ch16_nano_serving, m) {
                std::to_string(p.shape.numPages) + " pages of " +
                std::to_string(p.shape.pageSize) + " tokens free>";
       });
+
+  ch16::bindRadixCache(m);
 
   // What this chapter runs is ch.14's step: to look at it, ask there.
   ch1::bindPythonNames(

@@ -134,6 +134,16 @@ int32_t KVCachePool::refCount(int64_t page) const {
   std::lock_guard<std::mutex> lock(mutex);
   return refCounts[page];
 }
+
+int64_t KVCachePool::numHeldOnce(const std::vector<bool> &among) const {
+  std::lock_guard<std::mutex> lock(mutex);
+  int64_t count = 0;
+  for (size_t page = 0; page < among.size(); ++page)
+    count += among[page] && refCounts[page] == 1;
+  return count;
+}
+
+// [allocate]
 std::vector<int32_t> KVCachePool::allocate(int64_t numTokens) {
   int64_t wanted = pagesNeeded(numTokens);
   std::lock_guard<std::mutex> lock(mutex);
@@ -150,6 +160,32 @@ std::vector<int32_t> KVCachePool::allocate(int64_t numTokens) {
     refCounts[page] = 1;
   return pages;
 }
+// [/allocate]
+
+// [allocate-contiguous]
+std::vector<int32_t> KVCachePool::allocateContiguous(int64_t numTokens) {
+  int64_t wanted = pagesNeeded(numTokens);
+  std::lock_guard<std::mutex> lock(mutex);
+  int64_t run = 0, end = 0;
+  for (; end < shape.numPages && run < wanted; ++end)
+    run = refCounts[end] == 0 ? run + 1 : 0;
+  if (run < wanted)
+    throw OutOfPages(str(numTokens) + " tokens need " + str(wanted) +
+                     " pages in a row; " + str(int64_t(freePages.size())) +
+                     " of " + str(shape.numPages) +
+                     " pages are free, and no run of them is that long");
+
+  std::vector<int32_t> pages(wanted);
+  for (int64_t i = 0; i < wanted; ++i) {
+    pages[i] = int32_t(end - wanted + i);
+    refCounts[pages[i]] = 1;
+  }
+  auto isTaken = [this](int32_t page) { return refCounts[page] != 0; };
+  freePages.erase(std::remove_if(freePages.begin(), freePages.end(), isTaken),
+                  freePages.end());
+  return pages;
+}
+// [/allocate-contiguous]
 
 void KVCachePool::share(const std::vector<int64_t> &pages) {
   std::lock_guard<std::mutex> lock(mutex);

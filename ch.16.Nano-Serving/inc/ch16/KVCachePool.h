@@ -88,18 +88,25 @@ public:
   /// 32-bit number can name and for a cache larger than this machine's memory.
   explicit KVCachePool(const PoolShape &shape);
 
+  // [interface]
   /// How many pages `numTokens` tokens fill, the last one perhaps in part.
   int64_t pagesNeeded(int64_t numTokens) const;
   bool canAllocate(int64_t numTokens) const;
   int64_t numFreePages() const;
   int32_t refCount(int64_t page) const;
+  /// How many of the pages marked in `among` [numPages] have one holder.
+  int64_t numHeldOnce(const std::vector<bool> &among) const;
 
   /// Takes pages for `numTokens` tokens, each with a reference count of 1.
   std::vector<int32_t> allocate(int64_t numTokens);
+  /// The same, as pages that follow one another: the first run that is long
+  /// enough. It is how memory is handed out where there are no page tables.
+  std::vector<int32_t> allocateContiguous(int64_t numTokens);
   /// One more holder for each page; a free page cannot be shared.
   void share(const std::vector<int64_t> &pages);
   /// One holder less for each page; the last one to go makes the page free.
   void free(const std::vector<int64_t> &pages);
+  // [/interface]
 
   /// Writes K and V of some tokens into one layer of `pages`, from the first
   /// slot of the first page on: what the compiled step does, a scalar at a
