@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-import ch8
+import ch8_custom_dialect as ch8
 import ch10_optimization as ch10
 
 
