@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import json
+import pathlib
 import socket
 import threading
 import time
 
 import httpx
+import numpy as np
+import safetensors.numpy
 
+from ch16_testing import CONFIG, require_all_back, tokenizer, weights
 from ch16_testing import engine as small_engine
-from ch16_testing import require_all_back, tokenizer
 from nano_engine import NanoServingEngine
 from nano_engine.async_engine import AsyncEngine
 from nano_engine.server.app import create_app
@@ -25,8 +28,9 @@ PATIENCE_S = 20
 class Served:
     """What a test knows of a running server."""
 
-    def __init__(self, engine: NanoServingEngine, app, address: tuple[str, int]):
+    def __init__(self, engine: NanoServingEngine, app, server: DrainingServer, address: tuple[str, int]):
         self.engine = engine
+        self.server = server
         self.service = app.state.service
         self.app = app
         self.address = address
@@ -58,6 +62,17 @@ class Served:
         wait_until(lambda: self.service.engine.get_stats()["num_open_requests"] == 0)
         require_all_back(self.engine)
         assert not self.service.open
+
+
+def save_model(folder: pathlib.Path) -> pathlib.Path:
+    """Writes the small model there in Hugging Face's format."""
+    names = ("vocab_size", "n_layer", "n_head", "n_embd", "n_positions")
+    config = {"model_type": "gpt2", **{name: getattr(CONFIG, name) for name in names}}
+    (folder / "config.json").write_text(json.dumps(config))
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in weights().tensors.items()}
+    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+    tokenizer().save(str(folder / "tokenizer.json"))
+    return folder
 
 
 def parse_events(text: str) -> list[dict]:
@@ -105,7 +120,7 @@ def serving(
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()
     wait_until(lambda: server.started)
-    served = Served(engine, app, listener.getsockname())
+    served = Served(engine, app, server, listener.getsockname())
     try:
         yield served
         served.require_all_back()

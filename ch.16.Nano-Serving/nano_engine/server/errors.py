@@ -3,16 +3,12 @@
 The message is a sentence for a person, `param` the field it is about, `code` a word for a program.
 """
 
-import logging
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from .protocol import UNSUPPORTED_FIELDS
-
-logger = logging.getLogger("nano_engine")
 
 
 class ApiError(Exception):
@@ -104,11 +100,11 @@ def install(app: FastAPI) -> None:
             400: "the body must be a JSON object in UTF-8",
         }
         message = sentences.get(failure.status_code, str(failure.detail))
-        return ApiError(failure.status_code, message, headers=failure.headers).response()
+        code = "invalid_json" if failure.status_code == 400 else None
+        return ApiError(failure.status_code, message, code=code, headers=failure.headers).response()
 
     @app.exception_handler(Exception)
     async def our_mistake(request: Request, failure: Exception) -> JSONResponse:
-        logger.error("%s %s failed", request.method, request.url.path, exc_info=failure)
-        return ApiError(
-            500, "the server made a mistake; its log says which", code="internal_error"
-        ).response()
+        """uvicorn writes the traceback to the log, and closes the connection."""
+        message = "the server made a mistake; its log says which"
+        return ApiError(500, message, code="internal_error", headers={"connection": "close"}).response()

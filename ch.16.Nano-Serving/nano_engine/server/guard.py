@@ -63,6 +63,7 @@ class Guard:
 
         headers = Headers(scope=scope)
         try:
+            self._require_short_head(scope)
             if scope["path"] not in OPEN_PATHS:
                 self._require_host(headers)
                 scope["state"]["tenant"] = self._tenant(headers)
@@ -73,6 +74,19 @@ class Guard:
         if body is None:  # the client has gone
             return
         await self.app(scope, _replay(body, receive), send_with_headers)
+
+    def _require_short_head(self, scope: Scope) -> None:
+        """h11 bounds only a head that comes in pieces; one that comes at once is counted here."""
+        num_bytes = len(scope["raw_path"]) + len(scope["query_string"])
+        num_bytes += sum(len(name) + len(value) for name, value in scope["headers"])
+        limit = self.limits.max_header_bytes
+        if num_bytes > limit:
+            raise ApiError(
+                431,
+                f"a request's line and headers may have at most {limit} bytes together",
+                code="headers_too_long",
+                headers={"connection": "close"},
+            )
 
     def _require_host(self, headers: Headers) -> None:
         """A page elsewhere can have its own name resolve to this address ("DNS rebinding") and then ask us
