@@ -417,6 +417,7 @@ def check_python():
 
 PURPOSE = {
     "run": "./run.sh",
+    "serve": "./run.sh --serve",
     "gpt": "models of other people's, and to compare with",
     "plot": "the chapters' plots",
     "train": "training, and to compare with",
