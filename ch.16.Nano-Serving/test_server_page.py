@@ -80,6 +80,19 @@ def test_it_writes_what_the_engine_writes(open_page):
         assert page.locator(".steps rect").count() > 0
 
 
+def test_a_prompt_asked_again_comes_from_the_cache(open_page):
+    with serving() as served:
+        page = open_page(served.url)
+        page.fill("#prompt", "To be, or not to be")
+        page.fill("#max_tokens", "2")
+        for num_answers in (1, 2):
+            page.click("#write")
+            expect(page.locator(".answer")).to_have_count(num_answers)
+            expect(page.locator(".cached").first).to_contain_text("from the cache")
+        again, first = page.locator(".cached").all_text_contents()
+        assert ", 0 from the cache" in first and ", 0 from the cache" not in again
+
+
 def test_several_answers_share_their_steps(open_page):
     with serving() as served:
         page = open_page(served.url)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from .detokenizer import TextDecoder
 from .request import Request
+from .sampler import TokenLogprobs
 
 
 class StepShape(NamedTuple):
@@ -28,6 +29,7 @@ class Delta(NamedTuple):
     time_s: float  # perf_counter() at the end of the step
     finish_reason: str | None = None  # one of FINISH_REASONS
     error: str | None = None  # a sentence, with finish_reason "error"
+    logprobs: tuple[TokenLogprobs, ...] = ()  # of the tokens that are part of the text, if asked for
 
 
 class Answers:
@@ -92,10 +94,12 @@ class Watched:
         tokens = request.output_tokens[self.num_taken :]
         if not tokens and not request.is_finished:
             return None
-        self.num_taken += len(tokens)
+        # The token that ended the answer is not part of its text; a text that ended it, the decoder leaves out.
+        num_shown = len(tokens) - isinstance(request.stop_reason, int)
         text = ""
         if self._decoder is not None:
-            # The token that ended the answer is not part of its text.
-            text = self._decoder.feed(tokens[:-1] if request.finish_reason == "stop" else tokens)
+            text = self._decoder.feed(tokens[:num_shown])
             text += self._decoder.flush() if request.is_finished else ""
-        return Delta(self.index, tokens, text, step, now_s, request.finish_reason, request.error)
+        logprobs = tuple(request.logprobs[self.num_taken : self.num_taken + num_shown])
+        self.num_taken += len(tokens)
+        return Delta(self.index, tokens, text, step, now_s, request.finish_reason, request.error, logprobs)

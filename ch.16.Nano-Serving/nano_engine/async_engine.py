@@ -23,7 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from .answers import Answers, Delta, StepShape, Watched
-from .detokenizer import Detokenizer
 from .engine import NanoServingEngine
 from .request_pool import QueueFull
 from .sampling import SamplingParams, require_int
@@ -54,7 +53,6 @@ class AsyncEngine:
     ):
         self.engine = engine
         self.max_open_requests = require_int("max_open_requests", max_open_requests, 1)
-        self._detokenizer = None if engine.tokenizer is None else Detokenizer(engine.tokenizer)
         self._tokenizers = ThreadPoolExecutor(num_tokenizer_threads, thread_name_prefix="tokenize")
         self._wake = threading.Condition()  # guards the four that follow
         self._inbox: list[Callable[[], None]] = []  # for the engine's thread, in order
@@ -69,8 +67,10 @@ class AsyncEngine:
 
     # For coroutines
 
-    async def submit(self, prompts: Sequence, params: Sequence[SamplingParams]) -> Answers:
-        """Puts all prompts into the queue, or none. params: one for each prompt.
+    async def submit(
+        self, prompts: Sequence, params: Sequence[SamplingParams], cache_salt: str = ""
+    ) -> Answers:
+        """Puts all prompts into the queue, or none. params: one for each prompt; cache_salt: as for the engine.
 
         QueueFull if too many requests are open, NotServing during and after a shutdown, and the engine's
         ValueError or TypeError, with the sentence that says which prompt cannot be served and why.
@@ -86,7 +86,7 @@ class AsyncEngine:
                 await answers.loop.run_in_executor(self._tokenizers, self._encode, prompt)
                 for prompt in prompts
             ]
-            self._post(functools.partial(self._submit, answers, encoded, params), or_else=answers)
+            self._post(functools.partial(self._submit, answers, encoded, params, cache_salt), or_else=answers)
         except BaseException:
             self._leave(len(prompts))
             raise
@@ -98,9 +98,12 @@ class AsyncEngine:
             raise
         return answers
 
-    async def stream(self, prompt, params: SamplingParams | None = None) -> AsyncIterator[Delta]:
+    async def stream(
+        self, prompt, params: SamplingParams | None = None, cache_salt: str = ""
+    ) -> AsyncIterator[Delta]:
         """The deltas of one answer. The request is aborted when the iteration is left or cancelled."""
-        async with await self.submit([prompt], [SamplingParams() if params is None else params]) as answers:
+        params = SamplingParams() if params is None else params
+        async with await self.submit([prompt], [params], cache_salt) as answers:
             async for delta in answers:
                 yield delta
 
@@ -200,7 +203,7 @@ class AsyncEngine:
                 left, self._inbox = self._inbox, []
             for call in left:  # each submission gets its answer, if only a refusal
                 if isinstance(call, functools.partial) and call.func == self._submit:
-                    answers, prompts, _ = call.args
+                    answers, prompts = call.args[:2]
                     self._refuse(answers, len(prompts), NotServing("the engine's thread has ended"))
             self._fail_all("the engine's thread has ended", "abort")
             self._deliver()
@@ -231,11 +234,13 @@ class AsyncEngine:
         self._deliver()
         return True
 
-    def _submit(self, answers: Answers, prompts: list, params: Sequence[SamplingParams]) -> None:
+    def _submit(
+        self, answers: Answers, prompts: list, params: Sequence[SamplingParams], cache_salt: str
+    ) -> None:
         try:
             for index, prompt in enumerate(prompts):
                 try:
-                    request = self.engine.submit(prompt, params[index])
+                    request = self.engine.submit(prompt, params[index], cache_salt)
                 except (ValueError, TypeError) as failure:
                     if len(prompts) == 1:
                         raise
@@ -248,7 +253,7 @@ class AsyncEngine:
             self._refuse(answers, len(prompts), failure)
             return
         for index, request in enumerate(answers.requests):
-            decoder = None if self._detokenizer is None else self._detokenizer.start()
+            decoder = None if self.engine.tokenizer is None else self.engine.start_decoder(request)
             self._watched[request.id] = Watched(answers, index, request, decoder)
         self._call(answers.loop, functools.partial(_set, answers.accepted, None, None))
 

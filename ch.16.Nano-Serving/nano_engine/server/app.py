@@ -34,6 +34,7 @@ def create_app(
     api_keys: tuple[str, ...] = (),
     chat_template: ChatTemplate | None = None,
     allowed_hosts: frozenset[str] | None = None,
+    debug_cache: bool = False,
 ) -> FastAPI:
     """The ASGI application that serves `engine`, and closes it when it ends."""
     limits = limits or Limits()
@@ -121,6 +122,24 @@ def create_app(
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    if debug_cache:
+
+        @app.get("/debug/cache")
+        async def cache() -> list[dict]:
+            """The prefix cache's tree, edge by edge: how much it holds and when it was used, not what it says."""
+            nodes = await asyncio.to_thread(engine.engine.cache_nodes)
+            return [
+                {
+                    "parent": node["parent"],
+                    "salt": node["salt"][:8],
+                    "num_tokens": len(node["tokens"]),
+                    "num_pages": len(node["pages"]),
+                    "num_pages_in_use": node["num_pages_in_use"],
+                    "last_use": node["last_use"],
+                }
+                for node in nodes
+            ]
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

@@ -43,9 +43,9 @@ class ApiKeys:
                 found = f"key{number}"
         return found
 
-    def salt(self, tenant: str) -> str:
-        """What separates this tenant's prefixes from all others', known to this process alone."""
-        return hmac.new(self._secret, tenant.encode(), "sha256").hexdigest()
+    def salt(self, tenant: str, user: str) -> str:
+        """What separates the prefixes of this tenant's user from all others', known to this process alone."""
+        return hmac.new(self._secret, f"{tenant}\0{user}".encode(), "sha256").hexdigest()
 
 
 def _digest(key: str) -> bytes:

@@ -47,6 +47,7 @@ def serve(args: argparse.Namespace, limits: Limits) -> int:
             api_keys=api_keys,
             chat_template=template,
             allowed_hosts=allowed_hosts(address[0], args.allowed_host),
+            debug_cache=args.debug_cache,
         )
         if not api_keys and not is_loopback(address[0]):
             print("warning: without --api-key, everybody who can reach this address may ask", file=sys.stderr)

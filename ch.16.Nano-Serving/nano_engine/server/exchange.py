@@ -8,18 +8,22 @@ import asyncio
 import dataclasses
 import re
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from ..answers import Answers, Delta
 from ..async_engine import AsyncEngine, NotServing
 from ..detokenizer import Detokenizer
+from ..request import Request
 from ..request_pool import QueueFull
+from ..sampler import TokenLogprobs
 from ..sampling import SamplingParams
 from .auth import ApiKeys
 from .chat import ChatTemplate
 from .errors import ApiError, error_body, invalid
 from .limits import Limits
+from .logprobs import LogprobsWriter
 from .metrics import Metrics, Stopwatch
+from .params import at_most, nth, sampling_params
 from .protocol import ChatBody, CompletionBody, SamplingBody
 from .shapes import ChatShape, Choice, CompletionShape, Shape, Usage
 from .sse import DONE, event
@@ -53,6 +57,7 @@ class Exchange:
         self._answers: Answers | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._num_tokens = 0
+        self._writers: list[LogprobsWriter] = []
 
     # Beginning
 
@@ -66,9 +71,9 @@ class Exchange:
         prompts = [body.prompt] if is_one else body.prompt
         at_most("prompt", "prompts", len(prompts), limits.max_prompts)
         shape = CompletionShape(_checked_id(request_id), service.model_name)
-        params = _sampling_params(body, limits, body.max_tokens or 16)
-        if body.logprobs is not None:
-            raise invalid("logprobs", "logprobs is not supported by this server")
+        params = sampling_params(body, limits, body.max_tokens or 16, body.logprobs)
+        if body.echo and body.logprobs is not None:
+            raise invalid("echo", "echo with logprobs is not supported: a prompt's own are not computed")
         echo = [_as_text(service.engine, prompt) if body.echo else "" for prompt in prompts]
         return await cls(service, shape, body, tenant, echo)._begin(prompts, params)
 
@@ -85,9 +90,10 @@ class Exchange:
             raise invalid("max_completion_tokens", "give max_tokens or max_completion_tokens, not both")
         shape = ChatShape(_checked_id(request_id), service.model_name)
         max_tokens = body.max_completion_tokens or body.max_tokens or service.engine.engine.config.max_seq_len
-        params = _sampling_params(body, limits, max_tokens)
-        if body.logprobs or body.top_logprobs is not None:
-            raise invalid("logprobs", "logprobs is not supported by this server")
+        if body.top_logprobs is not None and not body.logprobs:
+            raise invalid("top_logprobs", "top_logprobs needs logprobs: true")
+        logprobs = (body.top_logprobs or 0) if body.logprobs else None
+        params = sampling_params(body, limits, max_tokens, logprobs, "top_logprobs")
         prompt = await asyncio.to_thread(template.prompt, body.messages)
         return await cls(service, shape, body, tenant, [""])._begin([prompt], params)
 
@@ -116,7 +122,8 @@ class Exchange:
         try:
             self._answers = await service.engine.submit(
                 [prompt for prompt in prompts for _ in range(n)],
-                [_nth(params, k) for _ in prompts for k in range(n)],
+                [nth(params, k) for _ in prompts for k in range(n)],
+                service.keys.salt(self._tenant, self._body.user or ""),
             )
         except BaseException as failure:
             self.end()
@@ -124,6 +131,10 @@ class Exchange:
             if refusal is None:
                 raise
             raise refusal from failure
+        tokenizer = service.engine.engine.tokenizer
+        if params.logprobs is not None:
+            detokenizer = None if tokenizer is None else Detokenizer(tokenizer)
+            self._writers = [LogprobsWriter(detokenizer) for _ in self._echo]
         timeout_s = min(self._body.timeout_s or limits.request_timeout_s, limits.request_timeout_s)
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(timeout_s, self._answers.abort, "deadline")
@@ -135,10 +146,9 @@ class Exchange:
         if isinstance(failure, NotServing):
             return ApiError(503, str(failure), code="shutting_down", headers=RETRY_AFTER)
         if isinstance(failure, ValueError | TypeError):
-            word = re.match(r"\w*", str(failure)).group()
-            is_field = word in type(self._body).model_fields
-            prompt = "messages" if isinstance(self._body, ChatBody) else "prompt"
-            return invalid(word if is_field else prompt, str(failure))
+            fields = type(self._body).model_fields
+            named = [word for word in re.findall(r"\w+", str(failure)) if word in fields]
+            return invalid(named[0] if named else "messages", str(failure))
         return None
 
     # Following
@@ -147,12 +157,17 @@ class Exchange:
         """The answer as one JSON object, when it is complete."""
         texts = list(self._echo)
         reasons = [""] * len(texts)
+        entries = [[] for _ in texts]
         async for delta in self._deltas():
             if delta.error is not None:
                 raise ApiError(500, delta.error, code="engine_error")
             texts[delta.index] += delta.text
             reasons[delta.index] = delta.finish_reason or ""
-        choices = [Choice(i, text, reason) for i, (text, reason) in enumerate(zip(texts, reasons))]
+            entries[delta.index] += delta.logprobs
+        choices = [
+            Choice(index, texts[index], reasons[index], self._logprobs(index, entries[index]))
+            for index in range(len(texts))
+        ]
         return self._shape.whole(choices, self._usage())
 
     async def events(self) -> AsyncGenerator[bytes, None]:
@@ -166,11 +181,12 @@ class Exchange:
                 yield event(error_body(500, delta.error, code="engine_error"))
                 break
             is_first = delta.index not in begun
-            if not (delta.text or delta.finish_reason or is_first):
+            if not (delta.text or delta.finish_reason or delta.logprobs or is_first):
                 continue  # in the middle of a character
             text = (self._echo[delta.index] if is_first else "") + delta.text
             begun.add(delta.index)
-            chunk = self._shape.chunk(Choice(delta.index, text, delta.finish_reason), is_first)
+            logprobs = self._logprobs(delta.index, delta.logprobs)
+            chunk = self._shape.chunk(Choice(delta.index, text, delta.finish_reason, logprobs), is_first)
             if with_usage:
                 chunk["usage"] = None
             if with_batch:
@@ -197,6 +213,11 @@ class Exchange:
                 self.end()
             yield delta
 
+    def _logprobs(self, index: int, entries: Sequence[TokenLogprobs]) -> dict | None:
+        if self._answers.requests[index].params.logprobs is None:
+            return None
+        return self._shape.logprobs(self._writers[index], entries)
+
     def _usage(self) -> Usage:
         firsts = self._answers.requests[:: self._body.n or 1]
         return Usage(
@@ -221,59 +242,6 @@ class Exchange:
             self._answers.abort("disconnect")
 
 
-def at_most(param: str, what: str, num: int, limit: int) -> None:
-    if num > limit:
-        raise invalid(param, f"{param} has {num} {what}; at most {limit} are allowed")
-
-
-def _sampling_params(body: SamplingBody, limits: Limits, max_tokens: int) -> SamplingParams:
-    """The engine's parameters of a body, within the operator's limits."""
-    if (body.n or 1) > limits.max_n:
-        raise invalid("n", f"n must be at most {limits.max_n}, got {body.n}")
-    for text in body.stop or []:
-        at_most("stop", "characters in one text", len(text), limits.max_stop_chars)
-    at_most("stop", "texts", len(body.stop or []), limits.max_stop)
-    at_most("stop_token_ids", "tokens", len(body.stop_token_ids or []), limits.max_stop_token_ids)
-    at_most("logit_bias", "tokens", len(body.logit_bias or {}), limits.max_logit_bias)
-    names = [
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "presence_penalty",
-        "frequency_penalty",
-        "repetition_penalty",
-        "logit_bias",
-        "seed",
-        "stop",
-        "stop_token_ids",
-        "min_tokens",
-        "ignore_eos",
-    ]
-    given = {name: getattr(body, name) for name in names}
-    values = {"max_tokens": max_tokens, "temperature": 1.0}
-    known = {field.name for field in dataclasses.fields(SamplingParams)}
-    for name, value in given.items():
-        if value in (None, [], {}):
-            continue
-        if name not in known:
-            raise ApiError(
-                400, f"{name} is not supported by this server", param=name, code="unsupported_parameter"
-            )
-        values[name] = tuple(value) if isinstance(value, list) else value
-    try:
-        return SamplingParams(**values)
-    except (ValueError, TypeError) as failure:
-        raise invalid(re.match(r"\w*", str(failure)).group(), str(failure)) from None
-
-
-def _nth(params: SamplingParams, k: int) -> SamplingParams:
-    """The parameters of the k-th answer to a prompt: a seed of its own, counted from the one given."""
-    if params.seed is None or k == 0:
-        return params
-    return dataclasses.replace(params, seed=params.seed + k)
-
-
 def _checked_id(request_id: str | None) -> str:
     if request_id is None:
         return secrets.token_hex(16)
@@ -290,5 +258,5 @@ def _as_text(engine: AsyncEngine, prompt: str | list[int]) -> str:
     return Detokenizer(engine.engine.tokenizer).decode(prompt)
 
 
-def _num_cached(request) -> int:
-    return getattr(request, "num_cached_tokens", 0)
+def _num_cached(request: Request) -> int:
+    return request.num_cached_tokens

@@ -22,10 +22,15 @@ GAUGES = {
     "num_open_requests": ("nano_requests_open", "Requests accepted and not yet ended"),
     "num_total_pages": ("nano_kv_cache_pages", "Pages of the KV cache"),
     "num_free_pages": ("nano_kv_cache_free_pages", "Pages that nothing holds"),
+    "num_cached_pages": ("nano_prefix_cache_pages", "Pages that the prefix cache holds"),
 }
 COUNTERS = {
     "num_steps": ("nano_steps", "Steps of the model"),
     "total_tokens_generated": ("nano_generation_tokens", "Tokens written"),
+    "total_prompt_tokens": ("nano_prefix_cache_queries", "Tokens of prompts looked up in the prefix cache"),
+    "total_cached_prompt_tokens": ("nano_prefix_cache_hits", "Tokens of prompts found in the prefix cache"),
+    "num_evicted_pages": ("nano_prefix_cache_evicted_pages", "Pages the prefix cache gave up"),
+    "num_preemptions": ("nano_preemptions", "Requests that gave their pages back to go on later"),
 }
 
 
@@ -104,7 +109,11 @@ class _EngineCollector(Collector):
         for key, (name, meaning) in COUNTERS.items():
             yield CounterMetricFamily(name, meaning, value=stats[key])
         used = 1 - stats["num_free_pages"] / stats["num_total_pages"]
-        yield GaugeMetricFamily("nano_kv_cache_usage_ratio", "Part of the pages that is held", value=used)
+        yield GaugeMetricFamily(
+            "nano_kv_cache_usage_ratio",
+            "Part of the pages that is held, by requests or the prefix cache",
+            value=used,
+        )
         ended = CounterMetricFamily("nano_requests_ended", "Requests by how they ended", labels=["how"])
         for how in ("served", "aborted", "failed"):
             ended.add_metric([how], stats[f"total_requests_{how}"])

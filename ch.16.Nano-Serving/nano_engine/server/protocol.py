@@ -32,7 +32,6 @@ UNSUPPORTED_FIELDS = frozenset(
         "suffix",
         "tool_choice",
         "tools",
-        "user",
         "verbosity",
         "web_search_options",
     ]
@@ -136,6 +135,7 @@ class SamplingBody(Body):
     """What completions and chat have in common. None means the default, as if the field were absent."""
 
     model: str | None = None
+    user: str | None = Field(None, max_length=256)  # who shares a prefix cache, within one API key
     n: int | None = Field(None, ge=1, le=MAX_INT)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)

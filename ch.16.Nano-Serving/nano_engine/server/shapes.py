@@ -5,7 +5,11 @@ for usage has "usage": null but in the last.
 """
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from ..sampler import TokenLogprobs
+from .logprobs import LogprobsWriter
 
 
 class Usage(NamedTuple):
@@ -61,6 +65,9 @@ class Shape:
             "choices": choices,
         }
 
+    def logprobs(self, writer: LogprobsWriter, entries: Sequence[TokenLogprobs]) -> dict:
+        raise NotImplementedError
+
     def _whole_choice(self, choice: Choice) -> dict:
         raise NotImplementedError
 
@@ -71,6 +78,9 @@ class Shape:
 class CompletionShape(Shape):
     prefix = "cmpl"
     whole_object = chunk_object = "text_completion"
+
+    def logprobs(self, writer: LogprobsWriter, entries: Sequence[TokenLogprobs]) -> dict:
+        return writer.completion(entries)
 
     def _whole_choice(self, choice: Choice) -> dict:
         return choice._asdict()
@@ -83,6 +93,9 @@ class ChatShape(Shape):
     prefix = "chatcmpl"
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
+
+    def logprobs(self, writer: LogprobsWriter, entries: Sequence[TokenLogprobs]) -> dict:
+        return writer.chat(entries)
 
     def _whole_choice(self, choice: Choice) -> dict:
         return {

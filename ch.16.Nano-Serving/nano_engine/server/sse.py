@@ -16,7 +16,8 @@ PING = b": still here\n\n"
 
 def event(data: dict) -> bytes:
     """One event. JSON has no raw line break, so the data is always one line."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return b"data: " + text.encode() + b"\n\n"
 
 
 async def until_disconnect(receive: Receive) -> None:
