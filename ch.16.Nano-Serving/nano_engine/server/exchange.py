@@ -23,7 +23,7 @@ from .errors import ApiError, error_body, invalid
 from .limits import Limits
 from .logprobs import LogprobsWriter
 from .metrics import Metrics, Stopwatch
-from .params import at_most, nth, sampling_params
+from .params import ENGINE_FIELDS, at_most, nth, sampling_params
 from .protocol import ChatBody, CompletionBody, SamplingBody
 from .shapes import ChatShape, Choice, CompletionShape, Shape, Usage
 from .sse import DONE, event
@@ -146,9 +146,9 @@ class Exchange:
         if isinstance(failure, NotServing):
             return ApiError(503, str(failure), code="shutting_down", headers=RETRY_AFTER)
         if isinstance(failure, ValueError | TypeError):
-            fields = type(self._body).model_fields
-            named = [word for word in re.findall(r"\w+", str(failure)) if word in fields]
-            return invalid(named[0] if named else "messages", str(failure))
+            named = [word for word in re.findall(r"\w+", str(failure)) if word in ENGINE_FIELDS]
+            prompt = "messages" if isinstance(self._body, ChatBody) else "prompt"
+            return invalid(named[0] if named else prompt, str(failure))
         return None
 
     # Following

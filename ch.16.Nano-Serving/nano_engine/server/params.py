@@ -23,6 +23,8 @@ SAMPLING_FIELDS = (
     "top_k",
     "top_p",
 )
+# All that an engine's refusal may name; what it says of anything else is about the prompt.
+ENGINE_FIELDS = (*SAMPLING_FIELDS, "logit_bias", "logprobs", "max_tokens")
 
 
 def at_most(param: str, what: str, num: int, limit: int) -> None:
