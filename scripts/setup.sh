@@ -147,6 +147,9 @@ install_system_packages() {
   if [[ $level == test ]] && ! has_browser && can_install && has_package chromium; then
     missing+=(chromium)
   fi
+  if [[ $level == test ]] && can_install && ! command -v curl >/dev/null; then # ch.16's lesson calls it
+    missing+=(curl)
+  fi
   if ((${#missing[@]})); then
     install_packages "${missing[@]}"
   fi

@@ -208,6 +208,7 @@ class AsyncEngine:
             self._fail_all("the engine's thread has ended", "abort")
             self._deliver()
 
+    # [turn]
     def _turn(self) -> bool:
         """Everything in the inbox, then one step; False when closed."""
         with self._wake:
@@ -234,6 +235,7 @@ class AsyncEngine:
         self._deliver()
         return True
 
+    # [/turn]
     def _submit(
         self, answers: Answers, prompts: list, params: Sequence[SamplingParams], cache_salt: str
     ) -> None:
