@@ -30,6 +30,8 @@ async def collect(answers) -> dict[int, list]:
     async with answers:
         async for delta in answers:
             deltas.setdefault(delta.index, []).append(delta)
+    await asyncio.sleep(0.02)
+    assert answers._deltas.empty(), "something came after the end"
     for ours in deltas.values():
         assert [d.finish_reason is not None for d in ours] == [False] * (len(ours) - 1) + [True]
     return deltas
@@ -43,7 +45,9 @@ def test_the_same_answers_as_generate():
 
     async def main():
         async with AsyncEngine(engine("reference")) as served:
-            return await collect(await served.submit(prompts, params)), served.engine
+            deltas = await collect(await served.submit(prompts, params))
+            assert served.get_stats()["num_open_requests"] == 0
+            return deltas, served.engine
 
     deltas, used = run(main())
     for index, request in enumerate(expected):
