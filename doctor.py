@@ -354,7 +354,7 @@ print(json.dumps([sys.version.split()[0], sys.prefix != sys.base_prefix, headers
 
 def fits(version: str, requirement: str) -> bool:
     """Whether a version is what "name>=1.2" or "name==1.2" asks for."""
-    name, relation, wanted = re.fullmatch(r"([\w-]+)(>=|==)([\w.]+)", requirement).groups()
+    name, relation, wanted = re.fullmatch(r"([\w-]+)(?:\[.*\])?(>=|==)([\w.]+)", requirement).groups()
     return numbers(version) == numbers(wanted) if relation == "==" else numbers(version) >= numbers(wanted)
 
 
@@ -417,6 +417,8 @@ def check_python():
 
 PURPOSE = {
     "run": "./run.sh",
+    "serve": "./run.sh --serve",
+    "ray": "several engines behind one address, in ch.16",
     "gpt": "models of other people's, and to compare with",
     "plot": "the chapters' plots",
     "train": "training, and to compare with",

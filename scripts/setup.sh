@@ -3,20 +3,23 @@
 #
 #   scripts/setup.sh lint    .venv with the formatters
 #   scripts/setup.sh run     LLVM/MLIR, .venv with the engine's Python packages, the build
-#   scripts/setup.sh test    the same, and what the tests compare with: transformers and PyTorch's CPU build
-#   scripts/setup.sh run|test --no-build    all of it but the build
+#   scripts/setup.sh serve   the same, and the Python packages of the HTTP server
+#   scripts/setup.sh test    the same, and what the tests compare with: transformers and PyTorch's CPU build,
+#                            a browser for the page's tests
+#   scripts/setup.sh run|serve|test --no-build    all of it but the build
 #
 # In order: system packages (apt, only what is missing), .venv, Python packages (the lists are in
 # pyproject.toml), CMake, Ninja. Each step first looks whether its result is there.
 #
 #   PYTHON=python3.12   the interpreter to make .venv with
 #   MLIR_DIR=DIR        LLVM/MLIR of one's own: <prefix>/lib/cmake/mlir
+#   COURSE_CHROMIUM=FILE  the browser for the tests, where it is none of chromium, chromium-browser, google-chrome
 #   COURSE_TORCH=none   leave PyTorch out (the tests that compare with it fail)
 set -euo pipefail
 
 level=${1:-}
 case $level in
-lint | run | test) ;;
+lint | run | serve | test) ;;
 *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0" && exit 2 ;;
 esac
 
@@ -141,9 +144,19 @@ install_system_packages() {
   if [[ ! -x $python && -z $(find_python) ]]; then
     missing+=(python3 python3-venv python3-dev)
   fi
+  if [[ $level == test ]] && ! has_browser && can_install && has_package chromium; then
+    missing+=(chromium)
+  fi
+  if [[ $level == test ]] && can_install && ! command -v curl >/dev/null; then # ch.16's lesson calls it
+    missing+=(curl)
+  fi
   if ((${#missing[@]})); then
     install_packages "${missing[@]}"
   fi
+}
+
+has_browser() {
+  command -v "${COURSE_CHROMIUM:-chromium}" chromium-browser google-chrome >/dev/null
 }
 
 # --- Python -------------------------------------------------------------------------
@@ -206,9 +219,10 @@ install_torch() {
 
 install_python_packages() {
   local key extras=("$level") stamp
-  [[ $level == run ]] && extras+=(build)
+  [[ $level == run || $level == serve ]] && extras+=(build)
   key=$(sha256sum <"$root/pyproject.toml")
-  for stamp in "$level" test; do # the test set holds the others
+  for stamp in "$level" serve test; do # serve holds run, and test holds all
+    [[ $level != lint || $stamp != serve ]] || continue
     [[ -e $venv/.packages-$stamp && $(<"$venv/.packages-$stamp") == "$key" ]] && return
   done
   [[ $level == test ]] && install_torch

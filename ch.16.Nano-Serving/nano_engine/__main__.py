@@ -3,11 +3,12 @@
 import argparse
 import sys
 
-from . import cli_bench, cli_chat, cli_complete
+from . import cli_bench, cli_chat, cli_complete, cli_serve
 
 COMMANDS = (
     cli_complete,
     cli_chat,
+    cli_serve,
     cli_bench,
 )  # each has add_to(commands), which sets run(args) -> exit status
 
