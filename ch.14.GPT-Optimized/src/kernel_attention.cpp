@@ -196,8 +196,8 @@ private:
 
 } // namespace
 
-void populateAttentionKernel(RewritePatternSet &patterns, Tile tile) {
-  patterns.add<AttentionKernel>(patterns.getContext(), tile);
+void populateAttentionKernel(RewritePatternSet &patterns, Tile tile, bool threads) {
+  patterns.add<AttentionKernel>(patterns.getContext(), tile, threads);
 }
 
 } // namespace ch14

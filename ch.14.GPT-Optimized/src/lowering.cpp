@@ -18,11 +18,15 @@
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/OpenMPToLLVM/ConvertOpenMPToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/SCFToOpenMP/SCFToOpenMP.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -39,7 +43,10 @@ struct ExpandKernelsPass
     : PassWrapper<ExpandKernelsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandKernelsPass)
   ExpandKernelsPass() = default;
-  explicit ExpandKernelsPass(Tile tile) { lanes = tile.lanes; }
+  ExpandKernelsPass(Tile tile, bool useThreads) {
+    lanes = tile.lanes;
+    threads = useThreads;
+  }
   ExpandKernelsPass(const ExpandKernelsPass &other) : PassWrapper(other) {}
 
   StringRef getArgument() const final { return "ch14-expand-kernels"; }
@@ -48,8 +55,9 @@ struct ExpandKernelsPass
   }
   void getDependentDialects(DialectRegistry &registry) const final {
     registry
-        .insert<arith::ArithDialect, math::MathDialect, memref::MemRefDialect,
-                scf::SCFDialect, vector::VectorDialect>();
+        .insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect,
+                memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect,
+                x86vector::X86VectorDialect>();
   }
   void runOnOperation() final {
     std::optional<Tile> tile = tileOf(lanes);
@@ -59,10 +67,11 @@ struct ExpandKernelsPass
       return signalPassFailure();
     }
     RewritePatternSet patterns(&getContext());
-    populateLinearKernel(patterns, *tile);
-    populateNormKernel(patterns, *tile);
-    populateCacheKernels(patterns, *tile);
-    populateAttentionKernel(patterns, *tile);
+    populateLinearKernel(patterns, *tile, threads);
+    populateNormKernel(patterns, *tile, threads);
+    populateQuantizeKernel(patterns, *tile, threads);
+    populateCacheKernels(patterns, *tile, threads);
+    populateAttentionKernel(patterns, *tile, threads);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
     // Every op must have become loops; one that no kernel took is named.
     getOperation()->walk([&](Operation *op) {
@@ -78,13 +87,17 @@ struct ExpandKernelsPass
       *this, "lanes",
       llvm::cl::desc("floats in a vector: 16, 8 or 4 (default: this host's)"),
       llvm::cl::init(hostTile().lanes)};
+  Option<bool> threads{
+      *this, "threads",
+      llvm::cl::desc("share panels, rows and heads among threads"),
+      llvm::cl::init(false)};
 };
 // [/expand]
 
 } // namespace
 
-std::unique_ptr<Pass> createExpandKernelsPass(Tile tile) {
-  return std::make_unique<ExpandKernelsPass>(tile);
+std::unique_ptr<Pass> createExpandKernelsPass(Tile tile, bool threads) {
+  return std::make_unique<ExpandKernelsPass>(tile, threads);
 }
 
 void registerPasses() {
@@ -95,8 +108,8 @@ void registerPasses() {
 }
 
 // [pipeline]
-void buildPipeline(OpPassManager &pm, Tile tile) {
-  pm.addPass(createExpandKernelsPass(tile));
+void buildPipeline(OpPassManager &pm, Tile tile, bool threads) {
+  pm.addPass(createExpandKernelsPass(tile, threads));
   pm.addPass(ch11::createApproximateMathPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -105,10 +118,18 @@ void buildPipeline(OpPassManager &pm, Tile tile) {
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createLoopInvariantCodeMotionPass());
+  if (threads) {
+    pm.addPass(createConvertSCFToOpenMPPass());
+    pm.addPass(createCanonicalizerPass()); // alloca_scope wants it
+  }
   pm.addPass(createSCFToControlFlowPass());
 
-  pm.addPass(createConvertVectorToLLVMPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.x86Vector = true; // the bf16 dot
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
   pm.addPass(createConvertMathToLLVMPass());
+  if (threads)
+    pm.addPass(createConvertOpenMPToLLVMPass());
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());

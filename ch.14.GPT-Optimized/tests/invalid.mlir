@@ -77,7 +77,7 @@ func.func @norm_unknown(%x: memref<?x8xf32>, %g: memref<?xf32>, %b: memref<?xf32
 // -----
 
 func.func @embed_wpe(%t: memref<?xi32>, %p: memref<?xi32>, %w: memref<2x8x32xf32>, %e: memref<9x7xf32>, %o: memref<?x8xf32>) {
-  // expected-error @below {{columns of wpe: expected 8, got 7}}
+  // expected-error @below {{depth of table: expected 7, got 8}}
   transformer.rows_embed %t, %p, %w, %e into %o
       : memref<?xi32>, memref<?xi32>, memref<2x8x32xf32>, memref<9x7xf32>, memref<?x8xf32>
   return
