@@ -73,10 +73,10 @@ Values KernelBuilder::loop(Value lower, Value upper, int64_t step,
 void KernelBuilder::parallel(Value lower, Value upper, Body body) {
   if (!threads)
     return loop(lower, upper, 1, body);
-  scf::ParallelOp::create(*this, lower, upper, index(1),
-                          [&](OpBuilder &, Location, ValueRange ivs) {
-                            body(ivs[0]);
-                          });
+  auto loop = scf::ParallelOp::create(*this, lower, upper, index(1));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVars()[0]);
 }
 
 void KernelBuilder::parallelRows(Value count, Body body) {

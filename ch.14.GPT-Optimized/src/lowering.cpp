@@ -26,6 +26,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
 #include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -94,6 +95,27 @@ struct ExpandKernelsPass
 };
 // [/expand]
 
+// [thread-buffers]
+/// A buffer of a parallel loop's body moves out of the loop, to where a thread
+/// begins: one for each thread. What is left of the scope around it goes away.
+struct ThreadBuffersPass
+    : PassWrapper<ThreadBuffersPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ThreadBuffersPass)
+  StringRef getArgument() const final { return "ch14-thread-buffers"; }
+  StringRef getDescription() const final {
+    return "buffers of parallel loops are allocated once for each thread";
+  }
+  void runOnOperation() final {
+    getOperation()->walk([](omp::ParallelOp parallel) {
+      Block &entry = parallel.getRegion().front();
+      parallel->walk([&](memref::AllocaOp buffer) {
+        buffer->moveBefore(&entry, entry.begin());
+      });
+    });
+  }
+};
+// [/thread-buffers]
+
 } // namespace
 
 std::unique_ptr<Pass> createExpandKernelsPass(Tile tile, bool threads) {
@@ -103,6 +125,9 @@ std::unique_ptr<Pass> createExpandKernelsPass(Tile tile, bool threads) {
 void registerPasses() {
   registerPass([]() -> std::unique_ptr<Pass> {
     return std::make_unique<ExpandKernelsPass>();
+  });
+  registerPass([]() -> std::unique_ptr<Pass> {
+    return std::make_unique<ThreadBuffersPass>();
   });
   registerPass(createLowerAppendPass);
 }
@@ -120,6 +145,7 @@ void buildPipeline(OpPassManager &pm, Tile tile, bool threads) {
   pm.addPass(createLoopInvariantCodeMotionPass());
   if (threads) {
     pm.addPass(createConvertSCFToOpenMPPass());
+    pm.addPass(std::make_unique<ThreadBuffersPass>());
     pm.addPass(createCanonicalizerPass()); // alloca_scope wants it
   }
   pm.addPass(createSCFToControlFlowPass());
