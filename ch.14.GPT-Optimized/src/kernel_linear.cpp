@@ -29,9 +29,6 @@ namespace {
 /// How many steps of the k loop are written out; the rest follows unrolled.
 constexpr int64_t kUnroll = 2;
 
-/// Cache lines of the next panel that each turn of the k loop asks for.
-constexpr int64_t kLinesAhead = 1;
-
 struct LinearKernel : Kernel<RowsLinearOp> {
   using Kernel::Kernel;
 
@@ -170,20 +167,17 @@ private:
   static void askForNext(KernelBuilder &b, RowsLinearOp op, Value panel,
                          Value number, Value k) {
     MemRefType type = op.getWeight().getType();
-    int64_t width = type.getDimSize(2);
-    int64_t bytes = type.getElementTypeBitWidth() / 8;
-    int64_t line = std::max<int64_t>(1, 64 / bytes), size = width * type.getDimSize(1);
-    int64_t turns = type.getDimSize(1) / kUnroll;
-    for (int64_t i = 0; i < kLinesAhead; ++i) {
-      Value turn = b.add(b.mul(number, turns), b.floorDiv(k, kUnroll));
-      Value element = b.add(b.mul(turn, line * kLinesAhead), b.index(i * line));
-      element = arith::MinUIOp::create(b, element, b.index(size - 1));
-      memref::PrefetchOp::create(
-          b, op.getWeight(),
-          ValueRange{b.add(panel, b.index(1)), b.floorDiv(element, width),
-                     b.rem(element, width)},
-          /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
-    }
+    int64_t size = type.getDimSize(1) * type.getDimSize(2); // of a panel
+    int64_t line = 512 / type.getElementTypeBitWidth();
+    int64_t part = type.getDimSize(1) / kUnroll * line;
+    Value flat = memref::CollapseShapeOp::create(
+        b, op.getWeight(), ArrayRef<ReassociationIndices>{{0, 1, 2}});
+    Value next = b.mul(b.add(panel, b.index(1)), size);
+    Value at = b.add(b.mul(number, part), b.mul(k, line / kUnroll));
+    // The last blocks of many find everything asked for already.
+    at = arith::MinUIOp::create(b, at, b.index(size - 1));
+    memref::PrefetchOp::create(b, flat, b.add(next, at), /*isWrite=*/false,
+                               /*localityHint=*/3, /*isDataCache=*/true);
   }
   // [/prefetch]
 
