@@ -63,9 +63,7 @@ class PackedWeights:
         return sum(array.nbytes for array in self.arrays.values())
 
     @classmethod
-    def pack(
-        cls, weights: GPT2Weights, lanes: int | None = None, dtype: str = "float32"
-    ) -> "PackedWeights":
+    def pack(cls, weights: GPT2Weights, lanes: int | None = None, dtype: str = "float32") -> "PackedWeights":
         """Packs what ch.13 loads. `weights` is not changed and no longer needed.
 
         lanes: for vectors of 16, 8 or 4 floats (None: this machine's). Tests try all of them anywhere.

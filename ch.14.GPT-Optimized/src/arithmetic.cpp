@@ -15,9 +15,7 @@ bool Arithmetic::integers() {
   return op.getWeight().getType().getElementType().isInteger();
 }
 
-int64_t Arithmetic::steps() {
-  return op.getWeight().getType().getDimSize(1);
-}
+int64_t Arithmetic::steps() { return op.getWeight().getType().getDimSize(1); }
 
 Type Arithmetic::sumType() {
   return integers() ? Type(b.getI32Type()) : Type(b.getF32Type());
@@ -34,8 +32,8 @@ Value Arithmetic::weights(Value panel, Value step, int64_t column) {
   Value w =
       b.load(op.getWeight(), {panel, step, b.index(column * pair)}, lanes);
   if (integers()) // i8 -> i16
-    return arith::ExtSIOp::create(
-        b, VectorType::get({lanes}, b.getI16Type()), w);
+    return arith::ExtSIOp::create(b, VectorType::get({lanes}, b.getI16Type()),
+                                  w);
   if (!op.isPaired() && !w.getType().isF32() &&
       cast<VectorType>(w.getType()).getElementType().isBF16())
     return arith::ExtFOp::create(b, b.vector(lanes), w);
@@ -47,13 +45,12 @@ Value Arithmetic::weights(Value panel, Value step, int64_t column) {
 Value Arithmetic::row(Value row, Value step) {
   int64_t lanes = b.tile.lanes;
   if (!op.isPaired())
-    return b.splat(
-        memref::LoadOp::create(b, op.getX(), ValueRange{row, step}), lanes);
+    return b.splat(memref::LoadOp::create(b, op.getX(), ValueRange{row, step}),
+                   lanes);
   // Two neighbours as one 32-bit word, in every lane.
   Value two = b.load(op.getX(), {row, b.mul(step, 2)}, 2);
   Type word = b.getI32Type();
-  Value packed =
-      vector::BitCastOp::create(b, VectorType::get({1}, word), two);
+  Value packed = vector::BitCastOp::create(b, VectorType::get({1}, word), two);
   Value all = b.splat(
       vector::ExtractOp::create(b, packed, ArrayRef<int64_t>{0}), lanes);
   Type element = op.getX().getType().getElementType();

@@ -75,8 +75,7 @@ SmallVector<ScratchBuffer> scratchBuffers(const StepShape &s) {
   for (int64_t columns : {s.width, s.width, 3 * s.width, s.width, s.inner})
     buffers.push_back(rows(s.padded(columns), 4));
   if (isPaired(s.dtype))
-    buffers.push_back(
-        rows(2 * s.panelRows(std::max(s.width, s.inner)), 2));
+    buffers.push_back(rows(2 * s.panelRows(std::max(s.width, s.inner)), 2));
   if (s.dtype == Dtype::Int8)
     buffers.push_back({1, 4});
   return buffers;

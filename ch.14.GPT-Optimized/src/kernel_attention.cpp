@@ -63,8 +63,7 @@ struct AttentionKernel : Kernel<PagedAttentionOp> {
     Value all = b.mul(groups, heads);
     b.parallel(b.index(0), all, [&](Value i) {
       Value head = arith::DivUIOp::create(b, i, groups);
-      Value first =
-          b.mul(arith::RemUIOp::create(b, i, groups), kGroup);
+      Value first = b.mul(arith::RemUIOp::create(b, i, groups), kGroup);
       group(b, op, head, first, rows);
     });
   }
@@ -91,9 +90,8 @@ private:
       return b.add(b.loadIndex(op.getPositions(), row), b.index(1));
     };
 
-    b.loop(b.index(0), count, 1, [&](Value r) {
-      keep(b, op, states, r, start(b, D));
-    });
+    b.loop(b.index(0), count, 1,
+           [&](Value r) { keep(b, op, states, r, start(b, D)); });
     auto together = scf::IfOp::create(b, TypeRange{b.getIndexType()},
                                       b.equal(count, b.index(kGroup)), true);
     {
@@ -107,8 +105,8 @@ private:
         Value row = b.add(first, b.index(r));
         Value pages = b.floorDiv(lengthOf(row), P);
         Value same = b.equal(b.loadIndex(op.getSequences(), row), sequence);
-        shared = arith::MinUIOp::create(
-            b, shared, b.select(same, pages, b.index(0)));
+        shared = arith::MinUIOp::create(b, shared,
+                                        b.select(same, pages, b.index(0)));
         four.push_back({row, column});
       }
       pages(b, op, four, b.index(0), shared, sequence, head, Value(), states,
@@ -136,19 +134,17 @@ private:
              Value states, Value firstState, Value weights) const {
     Values carried;
     for (size_t r = 0; r < rows.size(); ++r)
-      carried.append(
-          recall(b, op, states, b.add(firstState, b.index(r))));
+      carried.append(recall(b, op, states, b.add(firstState, b.index(r))));
     size_t width = carried.size() / rows.size();
-    carried = b.loop(
-        begin, end, 1, carried, [&](Value p, ValueRange now) {
-          Value page = b.loadIndex(op.getTables(), {sequence, p});
-          Value valid = length ? arith::SubIOp::create(
-                                     b, length, b.mul(p, pageSize(op)))
-                                     .getResult()
-                               : Value();
-          Values s = scores(b, op, rows, page, head);
-          return onlineSoftmax(b, op, s, valid, page, head, weights, now);
-        });
+    carried = b.loop(begin, end, 1, carried, [&](Value p, ValueRange now) {
+      Value page = b.loadIndex(op.getTables(), {sequence, p});
+      Value valid =
+          length ? arith::SubIOp::create(b, length, b.mul(p, pageSize(op)))
+                       .getResult()
+                 : Value();
+      Values s = scores(b, op, rows, page, head);
+      return onlineSoftmax(b, op, s, valid, page, head, weights, now);
+    });
     for (size_t r = 0; r < rows.size(); ++r)
       keep(b, op, states, b.add(firstState, b.index(r)),
            ArrayRef<Value>(carried).slice(r * width, width));
@@ -166,8 +162,8 @@ private:
                 Value r) const {
     Values state;
     for (int64_t i : {0, 1})
-      state.push_back(memref::LoadOp::create(b, states,
-                                             ValueRange{r, b.index(i)}));
+      state.push_back(
+          memref::LoadOp::create(b, states, ValueRange{r, b.index(i)}));
     for (auto [at, lanes] : pieces(headSize(op)))
       state.push_back(b.load(states, {r, b.index(2 + at)}, lanes));
     return state;
@@ -240,7 +236,8 @@ private:
         return arith::AddFOp::create(b, x, y);
       };
       s.push_back(arith::MulFOp::create(
-          b, add(add(sums[r], sums[R + r]), add(sums[2 * R + r], sums[3 * R + r])),
+          b,
+          add(add(sums[r], sums[R + r]), add(sums[2 * R + r], sums[3 * R + r])),
           scale));
     }
     return s;
@@ -297,11 +294,11 @@ private:
       o = b.loop(b.index(0), end, 1, o, [&](Value j, ValueRange now) {
         Values v, sums;
         for (auto [at, lanes] : some)
-          v.push_back(b.load(op.getValues(), {page, head, j, b.index(at)},
-                             lanes));
+          v.push_back(
+              b.load(op.getValues(), {page, head, j, b.index(at)}, lanes));
         for (int64_t r = 0; r < R; ++r) {
-          Value p = memref::LoadOp::create(b, weights,
-                                           ValueRange{b.index(r), j});
+          Value p =
+              memref::LoadOp::create(b, weights, ValueRange{b.index(r), j});
           for (size_t i = 0; i < some.size(); ++i)
             sums.push_back(b.fma(b.splat(p, some[i].second), v[i],
                                  now[r * some.size() + i]));
@@ -330,7 +327,8 @@ private:
 
 } // namespace
 
-void populateAttentionKernel(RewritePatternSet &patterns, Tile tile, bool threads) {
+void populateAttentionKernel(RewritePatternSet &patterns, Tile tile,
+                             bool threads) {
   patterns.add<AttentionKernel>(patterns.getContext(), tile, threads);
 }
 

@@ -35,12 +35,11 @@ struct EmbedKernel : Kernel<RowsEmbedOp> {
       b.loop(b.index(0), b.index(width), 1, [&](Value column) {
         Value k = b.floorDiv(column, pair);
         Value n = b.add(b.mul(lane, pair), b.rem(column, pair));
-        Value number = memref::LoadOp::create(b, op.getTable(),
-                                              ValueRange{panel, k, n});
+        Value number =
+            memref::LoadOp::create(b, op.getTable(), ValueRange{panel, k, n});
         Value place = memref::LoadOp::create(b, op.getWpe(),
                                              ValueRange{position, column});
-        Value sum =
-            arith::AddFOp::create(b, asFloat(b, number, scale), place);
+        Value sum = arith::AddFOp::create(b, asFloat(b, number, scale), place);
         memref::StoreOp::create(b, sum, op.getOut(), ValueRange{row, column});
       });
     });
@@ -102,8 +101,10 @@ struct StoreKernel : Kernel<PagedStoreOp> {
 
 } // namespace
 
-void populateCacheKernels(RewritePatternSet &patterns, Tile tile, bool threads) {
-  patterns.add<EmbedKernel, GatherKernel, StoreKernel>(patterns.getContext(), tile, threads);
+void populateCacheKernels(RewritePatternSet &patterns, Tile tile,
+                          bool threads) {
+  patterns.add<EmbedKernel, GatherKernel, StoreKernel>(patterns.getContext(),
+                                                       tile, threads);
 }
 
 } // namespace ch14

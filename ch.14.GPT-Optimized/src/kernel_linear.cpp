@@ -86,13 +86,11 @@ private:
         Value isLarger = b.less(i, larger);
         Value begin = b.add(arith::MulIOp::create(b, i, size),
                             b.select(isLarger, i, larger));
-        Value count =
-            b.add(size, b.select(isLarger, b.index(1), b.index(0)));
+        Value count = b.add(size, b.select(isLarger, b.index(1), b.index(0)));
         // Three rows are the fewest that come here, or half of the tile.
         int64_t fewest = std::min<int64_t>(3, (tile.rows + 1) / 2);
-        b.choose(count, fewest, tile.rows, [&](int64_t r) {
-          block(b, op, panel, 1, begin, r, sums, i);
-        });
+        b.choose(count, fewest, tile.rows,
+                 [&](int64_t r) { block(b, op, panel, 1, begin, r, sums, i); });
         epilogue(b, op, panel, begin, count, sums);
       });
     });

@@ -57,8 +57,8 @@ struct QuantizeKernel : Kernel<RowsQuantizeOp> {
 
 private:
   // [scale]
-  /// Writes the row's scale, and returns its inverse: 0 for a row of (almost) zeros. A
-  /// NaN in the row becomes the scale, and so reaches every product.
+  /// Writes the row's scale, and returns its inverse: 0 for a row of (almost)
+  /// zeros. A NaN in the row becomes the scale, and so reaches every product.
   static Value scale(KernelBuilder &b, RowsQuantizeOp op, Value row,
                      function_ref<Value(Value, int64_t)> x) {
     auto greater = [&](Value a, Value c) -> Value {

@@ -220,10 +220,11 @@ Value KernelBuilder::reduceColumns(int64_t count,
   Value total;
   if (whole) {
     Value zero = splat(f32(0), tile.lanes);
-    Values parts = loop(index(0), index(whole), tile.lanes, zero,
-                        [&](Value column, ValueRange carried) -> Values {
-                          return {combine(carried[0], body(column, tile.lanes))};
-                        });
+    Values parts =
+        loop(index(0), index(whole), tile.lanes, zero,
+             [&](Value column, ValueRange carried) -> Values {
+               return {combine(carried[0], body(column, tile.lanes))};
+             });
     total = reduce(parts[0], combine);
   }
   if (whole < count) {

@@ -55,10 +55,9 @@ struct ExpandKernelsPass
     return "the ops of an inference step become loops over vectors";
   }
   void getDependentDialects(DialectRegistry &registry) const final {
-    registry
-        .insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect,
-                memref::MemRefDialect, scf::SCFDialect, vector::VectorDialect,
-                x86vector::X86VectorDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect,
+                    memref::MemRefDialect, scf::SCFDialect,
+                    vector::VectorDialect, x86vector::X86VectorDialect>();
   }
   void runOnOperation() final {
     std::optional<Tile> tile = tileOf(lanes);

@@ -2,9 +2,9 @@
 //
 // The compiled code trusts its indices. Every one of them is checked here, so a
 // wrong token, slot or page is a sentence and never a wild read.
-#include "ch10/Threads.h"
 #include "ch14/Model.h"
 #include "ch1/Arrays.h"
+#include "ch10/Threads.h"
 
 #include "llvm/Support/Alignment.h"
 #include <algorithm>
@@ -269,9 +269,8 @@ py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
   for (auto [memory, buffer] :
        llvm::zip(scratch->buffers, scratchBuffers(shape))) {
     llvm::SmallVector<int64_t> sizes = {count, buffer.columns};
-    arguments.emplace_back(
-        memory.get(), ArrayRef<int64_t>(sizes).take_front(
-                          buffer.columns == 1 ? 1 : 2));
+    arguments.emplace_back(memory.get(), ArrayRef<int64_t>(sizes).take_front(
+                                             buffer.columns == 1 ? 1 : 2));
   }
   arguments.emplace_back(logits);
   std::vector<void *> descriptors;

@@ -20,8 +20,8 @@ struct Tile {
 
 /// The tile for vectors of 16, 8 or 4 floats; none for another number. AVX-512
 /// has 32 registers of 16: 8 x 32 takes 16 of them and leaves room for
-/// operands. AVX2 has 16 of 8: 6 x 16 takes 12. Every tile computes right on every host (LLVM
-/// splits what is too wide), and fast on its own.
+/// operands. AVX2 has 16 of 8: 6 x 16 takes 12. Every tile computes right on
+/// every host (LLVM splits what is too wide), and fast on its own.
 std::optional<Tile> tileOf(int64_t lanes);
 /// Asks the host's processor and chooses.
 Tile hostTile();
