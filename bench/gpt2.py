@@ -4,8 +4,8 @@
 
 Each engine runs in a process of its own, with random weights of that shape, in the precision of its row (llama.cpp's
 int8 is Q8_0); they take turns, and what is printed is the median over rounds. Prefill: one prompt of 512 tokens. Decode:
-one token for each of B sequences after --context tokens. The limits of the machine are measured in the same run: a loop of
-multiply-adds in registers, and a loop that reads an array. --peers is a Python that has the peers (torch,
+one token for each of B sequences after --context tokens. The limits of the machine are measured in the same run: a
+loop of multiply-adds in registers, and a loop that reads an array. --peers is a Python that has the peers (torch,
 ctranslate2, llama-cpp-python, gguf); one that cannot be imported is left out, and named.
 
 The exit status is 1 where ours is more than 5 % below the floor of its row: FLOORS times the best peer.
