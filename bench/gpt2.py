@@ -1,10 +1,10 @@
 """Tokens per second of ch.14's step on GPT-2 124M's shapes, beside the engines people would use instead.
 
-    .venv/bin/python bench/gpt2.py [--dtypes float32 bfloat16 int8] [--threads 1] [--rounds 5] [--peers /tmp/peers/bin/python]
+    .venv/bin/python bench/gpt2.py [--dtypes float32 bfloat16 int8] [--threads 1] [--rounds 5] [--peers PYTHON]
 
 Each engine runs in a process of its own, with random weights of that shape, in the precision of its row (llama.cpp's
-int8 is Q8_0); they take turns, and what is printed is the median over rounds. Prefill: one prompt of 512 tokens. Decode:
-one token for each of B sequences after --context tokens. The limits of the machine are measured in the same run: a
+int8 is Q8_0); they take turns, and what is printed is the median over rounds. Prefill: one prompt of 512 tokens.
+Decode: one token for each of B sequences after --context tokens. The limits of the machine are measured in the same run: a
 loop of multiply-adds in registers, and a loop that reads an array. --peers is a Python that has the peers (torch,
 ctranslate2, llama-cpp-python, gguf); one that cannot be imported is left out, and named.
 
