@@ -4,8 +4,8 @@
 
 Each engine runs in a process of its own, with random weights of that shape, in the precision of its row (llama.cpp's
 int8 is Q8_0); they take turns, and what is printed is the median over rounds. Prefill: one prompt of 512 tokens.
-Decode: one token for each of B sequences after --context tokens. The limits of the machine are measured in the same run: a
-loop of multiply-adds in registers, and a loop that reads an array. --peers is a Python that has the peers (torch,
+Decode: one token for each of B sequences after --context tokens. The limits are measured in the same run: a loop of
+multiply-adds in registers, and a loop that reads an array. --peers is a Python that has the peers (torch,
 ctranslate2, llama-cpp-python, gguf); one that cannot be imported is left out, and named.
 
 The exit status is 1 where ours is more than 5 % below the floor of its row: FLOORS times the best peer.
@@ -19,11 +19,12 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import chapters  # noqa: F401  finds the build tree, before ch8.py of this folder is found
+
+# isort: split
 from limits import peak_candidate, read_candidate
 from timing import processor
 from tqdm import tqdm
-
-import chapters  # noqa: F401  finds the build tree
 
 PROMPT, BATCHES = 512, (1, 8, 32)
 PEERS = {
