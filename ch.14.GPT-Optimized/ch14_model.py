@@ -6,6 +6,7 @@
 Both are the same compiled step with other numbers of rows. See step() for what it takes.
 """
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,16 +22,28 @@ class GPT2:
 
     weights: from load_gpt2_weights, or a ch.13 GPT2Weights (packed here). page_size: tokens in a page, 1 to
     256. max_chunk_size: a longer prefill is computed in parts of this many tokens, which bounds the memory it
-    works in and changes no bit of the result.
+    works in and changes no bit of the result. num_threads: threads that share the work of a step (None: one for
+    each processor that this process may use); they change no bit either.
     """
 
-    def __init__(self, weights: PackedWeights | GPT2Weights, page_size: int = 16, max_chunk_size: int = 512):
+    def __init__(
+        self,
+        weights: PackedWeights | GPT2Weights,
+        page_size: int = 16,
+        max_chunk_size: int = 512,
+        num_threads: int | None = 1,
+    ):
         if isinstance(weights, GPT2Weights):
             weights = PackedWeights.pack(weights)
         if not isinstance(weights, PackedWeights):
             raise TypeError(f"weights: expected what load_gpt2_weights returns, got {type(weights).__name__}")
         if not isinstance(max_chunk_size, int) or max_chunk_size < 1:
             raise ValueError(f"max_chunk_size: expected 1 or more, got {max_chunk_size!r}")
+        if num_threads is None:
+            num_threads = len(os.sched_getaffinity(0))
+        if not isinstance(num_threads, int):
+            raise TypeError(f"num_threads: expected an integer or None, got {type(num_threads).__name__}")
+        self.num_threads = num_threads
         self.weights = weights
         self.config = config = weights.config
         self.page_size = page_size
@@ -45,6 +58,8 @@ class GPT2:
             page_size=page_size,
             epsilon=config.layer_norm_epsilon,
             lanes=weights.lanes,
+            dtype=weights.dtype,
+            num_threads=num_threads,
         )
         self.cache = KVCache(config, page_size)
 

@@ -18,6 +18,7 @@ transformers.logging.set_verbosity_error()
 logging.getLogger("transformers").setLevel(logging.ERROR)
 
 EVERY_TILE = (16, 8, 4)  # lanes
+EVERY_DTYPE = ("float32", "bfloat16", "int8")
 
 
 @functools.cache
@@ -35,9 +36,16 @@ def weights(config: GPT2Config, seed: int = 0) -> GPT2Weights:
 
 
 @functools.cache
-def model(config: GPT2Config, page_size: int = 16, lanes: int | None = None) -> gpt.GPT2:
+def model(
+    config: GPT2Config,
+    page_size: int = 16,
+    lanes: int | None = None,
+    dtype: str = "float32",
+    num_threads: int = 1,
+) -> gpt.GPT2:
     """One for each shape: compiling is most of what a test costs."""
-    return gpt.GPT2(gpt.PackedWeights.pack(weights(config), lanes), page_size)
+    packed = gpt.PackedWeights.pack(weights(config), lanes, dtype)
+    return gpt.GPT2(packed, page_size, num_threads=num_threads)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ import chapters
 
 from ch13_weights import GPT2Config
 from ch14_testing import (
+    EVERY_DTYPE,
     EVERY_TILE,
     Batch,
     alone,
@@ -30,8 +31,8 @@ CONFIG = GPT2Config(101, 2, 3, 36, 40)
 PAGE_SIZE = 5
 
 
-def small(lanes=None):
-    return model(CONFIG, PAGE_SIZE, lanes)
+def small(lanes=None, dtype="float32", num_threads=1):
+    return model(CONFIG, PAGE_SIZE, lanes, dtype, num_threads)
 
 
 class Run:
@@ -83,24 +84,31 @@ class Run:
     lengths=st.lists(st.integers(1, CONFIG.n_positions), min_size=1, max_size=5),
     schedule=st.lists(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 17)), min_size=1, max_size=5)),
     lanes=st.sampled_from(EVERY_TILE),
+    dtype=st.sampled_from(EVERY_DTYPE),
+    num_threads=st.sampled_from([1, 2, 3]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_any_mix_of_requests_chunks_and_pages_gives_the_bits_of_one_at_a_time(lengths, schedule, lanes, seed):
-    m = small(lanes)
+def test_any_mix_of_requests_chunks_and_pages_gives_the_bits_of_one_at_a_time(
+    lengths, schedule, lanes, dtype, num_threads, seed
+):
+    lanes = lanes if num_threads == 1 else None  # each combination is compiled
+    m = small(lanes, dtype, num_threads)
     requests = [random_ids(CONFIG, length, seed + i) for i, length in enumerate(lengths)]
     run = Run(m, requests, seed)
     for batch in schedule:
         chunks = {request % len(requests): count for request, count in batch}
         run.step(list(chunks.items()))
+    one = small(lanes, dtype)
     for ids, logits in zip(requests, run.finish()):
-        assert_same_bits(logits, alone(m, ids))
+        assert_same_bits(logits, alone(one, ids))
 
 
+@pytest.mark.parametrize("dtype", EVERY_DTYPE)
 @pytest.mark.parametrize("lanes", EVERY_TILE)
-@pytest.mark.parametrize("rows", range(1, 41))
-def test_every_number_of_rows_gives_the_same_bits(rows, lanes):
-    """Blocks of 8, 4, 2 and 1 rows in all their combinations: one request of `rows` tokens, and as many requests."""
-    m = small(lanes)
+@pytest.mark.parametrize("rows", [*range(1, 20), 31, 32, 33, 40])
+def test_every_number_of_rows_gives_the_same_bits(rows, lanes, dtype):
+    """Blocks of all sizes in all their combinations: one request of `rows` tokens, and as many requests."""
+    m = small(lanes, dtype)
     ids = random_ids(CONFIG, 40)
     expected = alone(m, ids)
     assert_same_bits(alone(m, ids[:rows]), expected[:rows])

@@ -12,13 +12,20 @@ namespace {
 
 StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
                     int64_t heads, int64_t inner, int64_t pageSize,
-                    float epsilon, std::optional<int64_t> lanes) {
+                    float epsilon, std::optional<int64_t> lanes,
+                    const std::string &dtype, bool threads = false) {
   StepShape shape;
   std::optional<Tile> tile = lanes ? tileOf(*lanes) : hostTile();
   if (!tile)
     throw py::value_error("lanes: expected 16, 8, 4 or None, got " +
                           std::to_string(*lanes));
+  std::optional<Dtype> known = dtypeOf(dtype);
+  if (!known)
+    throw py::value_error(
+        "dtype: expected 'float32', 'bfloat16' or 'int8', got '" + dtype + "'");
   shape.tile = *tile;
+  shape.dtype = *known;
+  shape.threads = threads;
   shape.vocabulary = vocabulary;
   shape.positions = positions;
   shape.width = width;
@@ -38,16 +45,18 @@ void bindInspection(py::module_ &m, const char *name, Function function,
       name,
       [function](int64_t vocabulary, int64_t positions, int64_t width,
                  int64_t heads, int64_t inner, int64_t pageSize,
-                 std::optional<int64_t> lanes) {
+                 std::optional<int64_t> lanes, const std::string &dtype,
+                 bool threads) {
         StepShape shape = makeShape(vocabulary, positions, width, heads, inner,
-                                    pageSize, 1e-5f, lanes);
+                                    pageSize, 1e-5f, lanes, dtype, threads);
         checkShape(shape);
         py::gil_scoped_release release;
         return function(shape);
       },
       py::arg("vocabulary") = 1024, py::arg("positions") = 1024,
       py::arg("width") = 256, py::arg("heads") = 4, py::arg("inner") = 1024,
-      py::arg("page_size") = 16, py::arg("lanes") = py::none(), doc);
+      py::arg("page_size") = 16, py::arg("lanes") = py::none(),
+      py::arg("dtype") = "float32", py::arg("threads") = false, doc);
 }
 
 } // namespace
@@ -89,10 +98,14 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
       },
       "The assembly of the step on this machine.");
 
-  m.def("aligned_zeros", &alignedZeros, py::arg("shape"),
-        "A new float32 array of zeros in C order, aligned to a cache line, and "
-        "to "
-        "huge pages where it is large.");
+  m.def(
+      "aligned_zeros",
+      [](const std::vector<int64_t> &shape, const py::object &dtype) {
+        return alignedZeros(shape, py::dtype::from_args(dtype));
+      },
+      py::arg("shape"), py::arg("dtype") = "float32",
+      "A new array of zeros in C order, aligned to a cache line, and to huge "
+      "pages\nwhere it is large.");
   m.def(
       "host_tile",
       [] {
@@ -108,40 +121,52 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
   m.def(
       "weight_shapes",
       [](int64_t vocabulary, int64_t positions, int64_t width, int64_t inner,
-         int64_t layers, std::optional<int64_t> lanes) {
+         int64_t layers, std::optional<int64_t> lanes,
+         const std::string &dtype) {
         py::dict result;
-        for (WeightShape &weight : weightShapes(makeShape(
-                 vocabulary, positions, width, 1, inner, 16, 1e-5f, lanes))) {
+        for (WeightShape &weight :
+             weightShapes(makeShape(vocabulary, positions, width, 1, inner, 16,
+                                    1e-5f, lanes, dtype))) {
           for (int64_t &size : weight.sizes)
             size = size < 0 ? layers : size;
-          result[weight.name] = py::tuple(py::cast(
-              std::vector<int64_t>(weight.sizes.begin(), weight.sizes.end())));
+          py::tuple sizes = py::cast(
+              std::vector<int64_t>(weight.sizes.begin(), weight.sizes.end()));
+          result[weight.name] = py::make_tuple(sizes, weight.dtype);
         }
         return result;
       },
       py::arg("vocabulary"), py::arg("positions"), py::arg("width"),
       py::arg("inner"), py::arg("layers"), py::arg("lanes") = py::none(),
-      "{name: shape} of the packed weights that Model takes.");
+      py::arg("dtype") = "float32",
+      "{name: (shape, dtype)} of the packed weights that Model takes for "
+      "weights of\n`dtype`. A bfloat16 is kept as the uint16 of its bits. "
+      "Matrices are panels\n[…, N / nr, K, nr], or with pairs […, N / nr, "
+      "K / 2, 2 nr].");
 
   py::class_<Model>(m, "Model",
                     "Packed weights bound to the compiled step of their shape.")
       .def(py::init([](const py::dict &weights, int64_t vocabulary,
                        int64_t positions, int64_t width, int64_t heads,
                        int64_t inner, int64_t pageSize, float epsilon,
-                       std::optional<int64_t> lanes) {
-             return std::make_unique<Model>(makeShape(vocabulary, positions,
-                                                      width, heads, inner,
-                                                      pageSize, epsilon, lanes),
-                                            weights);
+                       std::optional<int64_t> lanes, const std::string &dtype,
+                       int64_t numThreads) {
+             return std::make_unique<Model>(
+                 makeShape(vocabulary, positions, width, heads, inner, pageSize,
+                           epsilon, lanes, dtype),
+                 weights, numThreads);
            }),
            py::arg("weights"), py::kw_only(), py::arg("vocabulary"),
            py::arg("positions"), py::arg("width"), py::arg("heads"),
            py::arg("inner"), py::arg("page_size") = 16,
            py::arg("epsilon") = 1e-5f, py::arg("lanes") = py::none(),
+           py::arg("dtype") = "float32", py::arg("num_threads") = 1,
            "weights: {name: array}, see weight_shapes. lanes: floats in a "
            "vector (16, 8\nor 4; None: this host's), which decides the "
            "register tile and so how\nweights are packed; every choice gives "
-           "right results on every host.")
+           "right results on every host.\ndtype: how the weights are kept. "
+           "num_threads: threads that share a step's\npanels, rows and heads; "
+           "no number of them changes a bit. RuntimeError where\nthere is no "
+           "OpenMP runtime for more than one.")
       .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
            py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
            py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),
@@ -167,7 +192,8 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
           "compile_seconds", &Model::compileSeconds,
           "Seconds it took to compile the step (once for each "
           "shape in a process).")
-      .def_property_readonly("num_layers", &Model::numLayers);
+      .def_property_readonly("num_layers", &Model::numLayers)
+      .def_readonly("num_threads", &Model::numThreads);
 
   bindCachedForward(m);
 

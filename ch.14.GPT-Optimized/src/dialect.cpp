@@ -6,9 +6,12 @@
 #include "ch14/StepOps.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
+#include "mlir/Target/LLVMIR/Dialect/OpenMP/OpenMPToLLVMIRTranslation.h"
 
 using namespace mlir;
 
@@ -50,17 +53,49 @@ static LogicalResult isStatic(Operation *op, StringRef what, Value memref,
 namespace transformer {
 
 LogicalResult RowsLinearOp::verify() {
+  Type x = getX().getType().getElementType();
+  Type weight = getWeight().getType().getElementType();
+  bool floats = x.isF32() && !weight.isInteger();
+  bool integers = x.isInteger() && weight.isInteger();
+  if (!floats && !integers && !(x.isBF16() && weight.isBF16()))
+    return emitOpError() << "element types of x and weight: expected f32 and "
+                            "f32 or bf16, bf16 and bf16, or i16 and i8, got "
+                         << x << " and " << weight;
+  if (integers != bool(getRowScales()))
+    return emitOpError() << (integers ? "integers need scales"
+                                      : "scales belong to integers");
   if (failed(isStatic(*this, "weight", getWeight(), 0)))
     return failure();
-  int64_t n = dim(getWeight(), 0) * dim(getWeight(), 2);
+  if (isPaired() && dim(getWeight(), 2) % 2)
+    return emitOpError() << "weight: expected pairs, got rows of "
+                         << dim(getWeight(), 2);
+  int64_t n = dim(getWeight(), 0) * getPanel();
   if (getBias() && failed(same(*this, "size of bias", n, dim(getBias(), 0))))
     return failure();
-  if (failed(atLeast(*this, "columns of x", dim(getWeight(), 1),
-                     dim(getX(), 1))) ||
+  if (integers && (failed(same(*this, "size of column scales", n,
+                               dim(getColumnScales(), 0))) ||
+                   failed(same(*this, "size of row scales", dim(getX(), 0),
+                               dim(getRowScales(), 0)))))
+    return failure();
+  if (failed(atLeast(*this, "columns of x", getDepth(), dim(getX(), 1))) ||
       failed(same(*this, "columns of out", n, dim(getOut(), 1))) ||
       failed(same(*this, "rows of out", dim(getX(), 0), dim(getOut(), 0))))
     return failure();
   return success();
+}
+
+LogicalResult RowsQuantizeOp::verify() {
+  if (getOut().getType().getElementType().isInteger() != bool(getScales()))
+    return emitOpError() << "scales belong to integers, and integers need them";
+  if (failed(isStatic(*this, "out", getOut(), 1)))
+    return failure();
+  if (getScales() && failed(same(*this, "size of scales", dim(getX(), 0),
+                                 dim(getScales(), 0))))
+    return failure();
+  if (failed(atLeast(*this, "columns of x", getColumns(), dim(getX(), 1))) ||
+      failed(atLeast(*this, "columns of out", getColumns(), dim(getOut(), 1))))
+    return failure();
+  return same(*this, "rows of out", dim(getX(), 0), dim(getOut(), 0));
 }
 
 LogicalResult RowsNormOp::verify() {
@@ -77,8 +112,10 @@ LogicalResult RowsNormOp::verify() {
 LogicalResult RowsEmbedOp::verify() {
   if (failed(isStatic(*this, "table", getTable(), 0)))
     return failure();
-  int64_t d = dim(getTable(), 1);
-  if (failed(same(*this, "columns of wpe", d, dim(getWpe(), 1))) ||
+  int64_t d = dim(getWpe(), 1);
+  if (failed(isStatic(*this, "wpe", getWpe(), 1)) ||
+      failed(same(*this, "depth of table", getPaired() ? (d + 1) / 2 : d,
+                  dim(getTable(), 1))) ||
       failed(atLeast(*this, "columns of out", d, dim(getOut(), 1))))
     return failure();
   return same(*this, "size of positions", dim(getTokens(), 0),
@@ -150,15 +187,17 @@ LogicalResult AppendOp::verify() {
 // [register]
 void ch14::registerDialects(DialectRegistry &registry) {
   ch11::registerDialects(registry);
-  registry.insert<memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect,
-                  vector::VectorDialect>();
+  registry.insert<memref::MemRefDialect, omp::OpenMPDialect, scf::SCFDialect,
+                  tensor::TensorDialect, vector::VectorDialect,
+                  x86vector::X86VectorDialect>();
+  registerOpenMPDialectTranslation(registry);
   registry.addExtension(+[](MLIRContext *,
                             transformer::TransformerDialect *dialect) {
     dialect
-        ->registerOps<transformer::RowsLinearOp, transformer::RowsNormOp,
-                      transformer::RowsEmbedOp, transformer::RowsGatherOp,
-                      transformer::PagedStoreOp, transformer::PagedAttentionOp,
-                      transformer::AppendOp>();
+        ->registerOps<transformer::RowsLinearOp, transformer::RowsQuantizeOp,
+                      transformer::RowsNormOp, transformer::RowsEmbedOp,
+                      transformer::RowsGatherOp, transformer::PagedStoreOp,
+                      transformer::PagedAttentionOp, transformer::AppendOp>();
   });
 }
 // [/register]

@@ -1,5 +1,6 @@
 // jit.cpp - chooses the tile for this host, compiles the step once for each
 // shape.
+#include "ch10/Threads.h"
 #include "ch14/CompiledStep.h"
 
 #include "llvm/TargetParser/Host.h"
@@ -20,7 +21,7 @@ std::optional<Tile> tileOf(int64_t lanes) {
   case 16:
     return Tile{16, 8, 32, "AVX-512: 32 registers of 16 floats"};
   case 8:
-    return Tile{8, 4, 16, "AVX2: 16 registers of 8 floats"};
+    return Tile{8, 6, 16, "AVX2: 16 registers of 8 floats"};
   case 4:
     return Tile{4, 4, 8, "no AVX2: registers of 4 floats"};
   default:
@@ -41,16 +42,41 @@ Tile hostTile() {
 }
 // [/choose-tile]
 
+static constexpr std::pair<const char *, Dtype> kDtypes[] = {
+    {"float32", Dtype::Float32},
+    {"bfloat16", Dtype::BFloat16},
+    {"int8", Dtype::Int8}};
+
+std::optional<Dtype> dtypeOf(StringRef name) {
+  for (auto [known, dtype] : kDtypes)
+    if (name == known)
+      return dtype;
+  return std::nullopt;
+}
+
+const char *nameOf(Dtype dtype) {
+  return kDtypes[static_cast<int>(dtype)].first;
+}
+
+bool isPaired(Dtype dtype) {
+  static const bool hasDot =
+      llvm::sys::getHostCPUFeatures().lookup("avx512bf16");
+  return dtype == Dtype::Int8 || (dtype == Dtype::BFloat16 && hasDot);
+}
+
 LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
     : module(buildStep(context.get(), shape)) {
   PassManager passes(context.get());
-  buildPipeline(passes, shape.tile);
+  buildPipeline(passes, shape.tile, shape.threads);
   ch1::runPipeline(passes, *module, recordStages ? &stages : nullptr);
 }
 
 CompiledStep::CompiledStep(const StepShape &shape) {
   auto start = std::chrono::steady_clock::now();
-  jit = std::make_unique<ch1::Jit>(*LoweredStep(shape).module);
+  ch1::JitOptions options;
+  if (shape.threads)
+    options.symbols = ch10::openMPSymbols();
+  jit = std::make_unique<ch1::Jit>(*LoweredStep(shape).module, options);
   jit->lookup("_mlir_ciface_step"); // compiles now, not at the first call
   seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
@@ -69,7 +95,7 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
 namespace {
 
 using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                       float, int64_t>;
+                       float, int64_t, Dtype, bool>;
 
 /// One shape. The lock is held by the thread that compiles it; code lives as
 /// long as a model uses it.
@@ -119,7 +145,7 @@ void keep(const std::shared_ptr<const CompiledStep> &step) {
 std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
   std::shared_ptr<Entry> entry =
       entryOf({s.vocabulary, s.positions, s.width, s.heads, s.inner, s.pageSize,
-               s.epsilon, s.tile.lanes});
+               s.epsilon, s.tile.lanes, s.dtype, s.threads});
   std::shared_ptr<const CompiledStep> step;
   {
     // One lock a shape: others compile other shapes meanwhile.

@@ -21,22 +21,38 @@ namespace {
 struct EmbedKernel : Kernel<RowsEmbedOp> {
   using Kernel::Kernel;
   void emit(KernelBuilder &b, RowsEmbedOp op) const override {
-    int64_t width = op.getTable().getType().getDimSize(1);
-    int64_t nr = op.getTable().getType().getDimSize(2);
-    b.loop(b.index(0), b.dim(op.getTokens(), 0), 1, [&](Value row) {
+    int64_t width = op.getWpe().getType().getDimSize(1);
+    int64_t pair = op.getPaired() ? 2 : 1;
+    int64_t nr = op.getTable().getType().getDimSize(2) / pair;
+    b.parallelRows(b.dim(op.getTokens(), 0), [&](Value row) {
       Value token = b.loadIndex(op.getTokens(), row);
       Value position = b.loadIndex(op.getPositions(), row);
       Value panel = b.floorDiv(token, nr), lane = b.rem(token, nr);
+      Value scale;
+      if (op.getScales())
+        scale = memref::LoadOp::create(b, op.getScales(), token);
       // A token is one lane of its panel: a walk with stride nr.
       b.loop(b.index(0), b.index(width), 1, [&](Value column) {
-        Value token = memref::LoadOp::create(b, op.getTable(),
-                                             ValueRange{panel, column, lane});
+        Value k = b.floorDiv(column, pair);
+        Value n = b.add(b.mul(lane, pair), b.rem(column, pair));
+        Value number =
+            memref::LoadOp::create(b, op.getTable(), ValueRange{panel, k, n});
         Value place = memref::LoadOp::create(b, op.getWpe(),
                                              ValueRange{position, column});
-        Value sum = arith::AddFOp::create(b, token, place);
+        Value sum = arith::AddFOp::create(b, asFloat(b, number, scale), place);
         memref::StoreOp::create(b, sum, op.getOut(), ValueRange{row, column});
       });
     });
+  }
+
+private:
+  static Value asFloat(KernelBuilder &b, Value number, Value scale) {
+    if (number.getType().isF32())
+      return number;
+    if (!scale)
+      return arith::ExtFOp::create(b, b.getF32Type(), number);
+    Value integer = arith::SIToFPOp::create(b, b.getF32Type(), number);
+    return arith::MulFOp::create(b, integer, scale);
   }
 };
 
@@ -61,7 +77,7 @@ struct StoreKernel : Kernel<PagedStoreOp> {
     auto keys = op.getKeys().getType();
     int64_t heads = keys.getDimSize(1), headSize = keys.getDimSize(2),
             pageSize = keys.getDimSize(3), width = heads * headSize;
-    b.loop(b.index(0), b.dim(op.getSlots(), 0), 1, [&](Value row) {
+    b.parallelRows(b.dim(op.getSlots(), 0), [&](Value row) {
       Value slot = b.loadIndex(op.getSlots(), row);
       Value page = b.floorDiv(slot, pageSize), place = b.rem(slot, pageSize);
       b.loop(b.index(0), b.index(heads), 1, [&](Value head) {
@@ -85,9 +101,10 @@ struct StoreKernel : Kernel<PagedStoreOp> {
 
 } // namespace
 
-void populateCacheKernels(RewritePatternSet &patterns, Tile tile) {
+void populateCacheKernels(RewritePatternSet &patterns, Tile tile,
+                          bool threads) {
   patterns.add<EmbedKernel, GatherKernel, StoreKernel>(patterns.getContext(),
-                                                       tile);
+                                                       tile, threads);
 }
 
 } // namespace ch14

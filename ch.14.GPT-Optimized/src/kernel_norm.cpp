@@ -26,7 +26,7 @@ struct NormKernel : Kernel<RowsNormOp> {
 
   void emit(KernelBuilder &b, RowsNormOp op) const override {
     int64_t width = op.getGamma().getType().getDimSize(0);
-    b.loop(b.index(0), b.dim(op.getX(), 0), 1, [&](Value row) {
+    b.parallelRows(b.dim(op.getX(), 0), [&](Value row) {
       auto x = [&](Value column, int64_t lanes) {
         return b.load(op.getX(), {row, column}, lanes);
       };
@@ -65,8 +65,8 @@ private:
 
 } // namespace
 
-void populateNormKernel(RewritePatternSet &patterns, Tile tile) {
-  patterns.add<NormKernel>(patterns.getContext(), tile);
+void populateNormKernel(RewritePatternSet &patterns, Tile tile, bool threads) {
+  patterns.add<NormKernel>(patterns.getContext(), tile, threads);
 }
 
 } // namespace ch14

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -68,6 +69,77 @@ Values KernelBuilder::loop(Value lower, Value upper, int64_t step,
   return Values(loop.getResults());
 }
 
+// [parallel]
+void KernelBuilder::parallel(Value lower, Value upper, Body body) {
+  if (!threads)
+    return loop(lower, upper, 1, body);
+  auto loop = scf::ParallelOp::create(*this, lower, upper, index(1));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVars()[0]);
+}
+
+void KernelBuilder::parallelRows(Value count, Body body) {
+  constexpr int64_t kFew = 16;
+  auto serial = [&] { loop(index(0), count, 1, body); };
+  if (threads)
+    branch(less(count, index(kFew)), serial,
+           [&] { parallel(index(0), count, body); });
+  else
+    serial();
+}
+// [/parallel]
+
+void KernelBuilder::branch(Value condition, function_ref<void()> then,
+                           function_ref<void()> otherwise) {
+  auto branch = scf::IfOp::create(*this, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  then();
+  setInsertionPointToStart(branch.elseBlock());
+  otherwise();
+}
+
+void KernelBuilder::choose(Value value, int64_t first, int64_t last,
+                           function_ref<void(int64_t)> body) {
+  SmallVector<int64_t> cases;
+  for (int64_t n = first; n < last; ++n)
+    cases.push_back(n);
+  auto choice = scf::IndexSwitchOp::create(*this, TypeRange(), value, cases,
+                                           cases.size());
+  OpBuilder::InsertionGuard guard(*this);
+  auto fill = [&](Region &region, int64_t n) {
+    setInsertionPointToStart(&region.emplaceBlock());
+    body(n);
+    scf::YieldOp::create(*this);
+  };
+  for (auto [region, n] : llvm::zip(choice.getCaseRegions(), cases))
+    fill(region, n);
+  fill(choice.getDefaultRegion(), last);
+}
+
+Value KernelBuilder::stackBuffer(ArrayRef<int64_t> sizes, Type type) {
+  OpBuilder::InsertionGuard guard(*this);
+  Operation *parent = getInsertionBlock()->getParentOp();
+  while (!isa<scf::ParallelOp, FunctionOpInterface>(parent))
+    parent = parent->getParentOp();
+  setInsertionPointToStart(&parent->getRegion(0).front());
+  return memref::AllocaOp::create(*this, MemRefType::get(sizes, type),
+                                  getI64IntegerAttr(64));
+}
+
+Value KernelBuilder::less(Value a, Value b) {
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::ult, a, b);
+}
+
+Value KernelBuilder::equal(Value a, Value b) {
+  return arith::CmpIOp::create(*this, arith::CmpIPredicate::eq, a, b);
+}
+
+Value KernelBuilder::select(Value condition, Value a, Value b) {
+  return arith::SelectOp::create(*this, condition, a, b);
+}
+
 //===--- Vectors ----------------------------------------------------------===//
 
 VectorType KernelBuilder::vector(int64_t lanes) {
@@ -80,7 +152,9 @@ Value KernelBuilder::splat(Value scalar, int64_t lanes) {
 }
 
 Value KernelBuilder::load(Value memref, ValueRange indices, int64_t lanes) {
-  return vector::LoadOp::create(*this, vector(lanes), memref, indices);
+  auto type = VectorType::get(
+      {lanes}, cast<MemRefType>(memref.getType()).getElementType());
+  return vector::LoadOp::create(*this, type, memref, indices);
 }
 
 void KernelBuilder::store(Value vector, Value memref, ValueRange indices) {
@@ -139,24 +213,32 @@ void KernelBuilder::columns(int64_t count,
     body(index(whole), count - whole);
 }
 
-Value KernelBuilder::sumColumns(int64_t count,
-                                function_ref<Value(Value, int64_t)> body) {
+Value KernelBuilder::reduceColumns(int64_t count,
+                                   function_ref<Value(Value, int64_t)> body,
+                                   function_ref<Value(Value, Value)> combine) {
   int64_t whole = count / tile.lanes * tile.lanes;
   Value total;
   if (whole) {
     Value zero = splat(f32(0), tile.lanes);
-    Values sums = loop(index(0), index(whole), tile.lanes, zero,
-                       [&](Value column, ValueRange carried) -> Values {
-                         Value v = body(column, tile.lanes);
-                         return {arith::AddFOp::create(*this, carried[0], v)};
-                       });
-    total = sum(sums[0]);
+    Values parts =
+        loop(index(0), index(whole), tile.lanes, zero,
+             [&](Value column, ValueRange carried) -> Values {
+               return {combine(carried[0], body(column, tile.lanes))};
+             });
+    total = reduce(parts[0], combine);
   }
   if (whole < count) {
-    Value rest = sum(body(index(whole), count - whole));
-    total = total ? arith::AddFOp::create(*this, total, rest) : rest;
+    Value rest = reduce(body(index(whole), count - whole), combine);
+    total = total ? combine(total, rest) : rest;
   }
   return total;
+}
+
+Value KernelBuilder::sumColumns(int64_t count,
+                                function_ref<Value(Value, int64_t)> body) {
+  return reduceColumns(count, body, [&](Value a, Value b) -> Value {
+    return arith::AddFOp::create(*this, a, b);
+  });
 }
 
 // [gelu]

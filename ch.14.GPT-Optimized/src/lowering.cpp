@@ -18,11 +18,16 @@
 #include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/OpenMPToLLVM/ConvertOpenMPToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/SCFToOpenMP/SCFToOpenMP.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/OpenMP/OpenMPDialect.h"
+#include "mlir/Dialect/X86Vector/X86VectorDialect.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -39,7 +44,10 @@ struct ExpandKernelsPass
     : PassWrapper<ExpandKernelsPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandKernelsPass)
   ExpandKernelsPass() = default;
-  explicit ExpandKernelsPass(Tile tile) { lanes = tile.lanes; }
+  ExpandKernelsPass(Tile tile, bool useThreads) {
+    lanes = tile.lanes;
+    threads = useThreads;
+  }
   ExpandKernelsPass(const ExpandKernelsPass &other) : PassWrapper(other) {}
 
   StringRef getArgument() const final { return "ch14-expand-kernels"; }
@@ -47,9 +55,9 @@ struct ExpandKernelsPass
     return "the ops of an inference step become loops over vectors";
   }
   void getDependentDialects(DialectRegistry &registry) const final {
-    registry
-        .insert<arith::ArithDialect, math::MathDialect, memref::MemRefDialect,
-                scf::SCFDialect, vector::VectorDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect,
+                    memref::MemRefDialect, scf::SCFDialect,
+                    vector::VectorDialect, x86vector::X86VectorDialect>();
   }
   void runOnOperation() final {
     std::optional<Tile> tile = tileOf(lanes);
@@ -59,10 +67,11 @@ struct ExpandKernelsPass
       return signalPassFailure();
     }
     RewritePatternSet patterns(&getContext());
-    populateLinearKernel(patterns, *tile);
-    populateNormKernel(patterns, *tile);
-    populateCacheKernels(patterns, *tile);
-    populateAttentionKernel(patterns, *tile);
+    populateLinearKernel(patterns, *tile, threads);
+    populateNormKernel(patterns, *tile, threads);
+    populateQuantizeKernel(patterns, *tile, threads);
+    populateCacheKernels(patterns, *tile, threads);
+    populateAttentionKernel(patterns, *tile, threads);
     walkAndApplyPatterns(getOperation(), std::move(patterns));
     // Every op must have become loops; one that no kernel took is named.
     getOperation()->walk([&](Operation *op) {
@@ -78,25 +87,53 @@ struct ExpandKernelsPass
       *this, "lanes",
       llvm::cl::desc("floats in a vector: 16, 8 or 4 (default: this host's)"),
       llvm::cl::init(hostTile().lanes)};
+  Option<bool> threads{
+      *this, "threads",
+      llvm::cl::desc("share panels, rows and heads among threads"),
+      llvm::cl::init(false)};
 };
 // [/expand]
 
+// [thread-buffers]
+/// A buffer of a parallel loop's body moves out of the loop, to where a thread
+/// begins: one for each thread. What is left of the scope around it goes away.
+struct ThreadBuffersPass
+    : PassWrapper<ThreadBuffersPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ThreadBuffersPass)
+  StringRef getArgument() const final { return "ch14-thread-buffers"; }
+  StringRef getDescription() const final {
+    return "buffers of parallel loops are allocated once for each thread";
+  }
+  void runOnOperation() final {
+    getOperation()->walk([](omp::ParallelOp parallel) {
+      Block &entry = parallel.getRegion().front();
+      parallel->walk([&](memref::AllocaOp buffer) {
+        buffer->moveBefore(&entry, entry.begin());
+      });
+    });
+  }
+};
+// [/thread-buffers]
+
 } // namespace
 
-std::unique_ptr<Pass> createExpandKernelsPass(Tile tile) {
-  return std::make_unique<ExpandKernelsPass>(tile);
+std::unique_ptr<Pass> createExpandKernelsPass(Tile tile, bool threads) {
+  return std::make_unique<ExpandKernelsPass>(tile, threads);
 }
 
 void registerPasses() {
   registerPass([]() -> std::unique_ptr<Pass> {
     return std::make_unique<ExpandKernelsPass>();
   });
+  registerPass([]() -> std::unique_ptr<Pass> {
+    return std::make_unique<ThreadBuffersPass>();
+  });
   registerPass(createLowerAppendPass);
 }
 
 // [pipeline]
-void buildPipeline(OpPassManager &pm, Tile tile) {
-  pm.addPass(createExpandKernelsPass(tile));
+void buildPipeline(OpPassManager &pm, Tile tile, bool threads) {
+  pm.addPass(createExpandKernelsPass(tile, threads));
   pm.addPass(ch11::createApproximateMathPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -105,10 +142,19 @@ void buildPipeline(OpPassManager &pm, Tile tile) {
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createLoopInvariantCodeMotionPass());
+  if (threads) {
+    pm.addPass(createConvertSCFToOpenMPPass());
+    pm.addPass(std::make_unique<ThreadBuffersPass>());
+    pm.addPass(createCanonicalizerPass()); // alloca_scope wants it
+  }
   pm.addPass(createSCFToControlFlowPass());
 
-  pm.addPass(createConvertVectorToLLVMPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.x86Vector = true; // the bf16 dot
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
   pm.addPass(createConvertMathToLLVMPass());
+  if (threads)
+    pm.addPass(createConvertOpenMPToLLVMPass());
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());

@@ -4,6 +4,7 @@
 // wrong token, slot or page is a sentence and never a wild read.
 #include "ch14/Model.h"
 #include "ch1/Arrays.h"
+#include "ch10/Threads.h"
 
 #include "llvm/Support/Alignment.h"
 #include <algorithm>
@@ -20,9 +21,9 @@ namespace ch14 {
 //===--- Memory -----------------------------------------------------------===//
 
 /// Zeroed, aligned to a cache line; large blocks to a huge page.
-static float *allocate(int64_t count) {
+static void *allocate(size_t bytes) {
   constexpr size_t hugePage = size_t(2) << 20;
-  size_t bytes = std::max<size_t>(size_t(count) * sizeof(float), 64);
+  bytes = std::max<size_t>(bytes, 64);
   size_t alignment = bytes >= hugePage ? hugePage : 64;
   bytes = llvm::alignTo(bytes, llvm::Align(alignment));
   void *memory = std::aligned_alloc(alignment, bytes);
@@ -31,10 +32,11 @@ static float *allocate(int64_t count) {
   if (alignment == hugePage)
     madvise(memory, bytes, MADV_HUGEPAGE);
   std::memset(memory, 0, bytes);
-  return static_cast<float *>(memory);
+  return memory;
 }
 
-py::array alignedZeros(const std::vector<int64_t> &shape) {
+py::array alignedZeros(const std::vector<int64_t> &shape,
+                       const py::dtype &dtype) {
   int64_t count = 1;
   for (int64_t size : shape)
     if (size < 0 || __builtin_mul_overflow(count, size, &count) ||
@@ -42,23 +44,24 @@ py::array alignedZeros(const std::vector<int64_t> &shape) {
       throw py::value_error("shape: expected sizes of an array that fits into "
                             "memory, got " +
                             ch1::shapeText(shape));
-  float *memory = allocate(count);
+  void *memory = allocate(count * dtype.itemsize());
   py::capsule owner(memory, [](void *p) { std::free(p); });
-  return py::array_t<float>(shape, memory, owner);
+  return py::array(dtype, shape, memory, owner);
 }
 
 /// The rows between one layer's ops. Numbers left from an earlier call are
 /// overwritten before they are read.
 struct Model::Scratch {
   int64_t rows = 0;
-  std::vector<std::unique_ptr<float, decltype(&std::free)>> buffers;
+  std::vector<std::unique_ptr<void, decltype(&std::free)>> buffers;
 
   void grow(const StepShape &s, int64_t wanted) {
     if (wanted <= rows)
       return;
     buffers.clear();
-    for (int64_t columns : {s.width, s.width, 3 * s.width, s.width, s.inner})
-      buffers.emplace_back(allocate(wanted * s.padded(columns)), &std::free);
+    for (ScratchBuffer buffer : scratchBuffers(s))
+      buffers.emplace_back(allocate(wanted * buffer.columns * buffer.bytes),
+                           &std::free);
     rows = wanted;
   }
 };
@@ -137,15 +140,25 @@ void checkShape(const StepShape &s) {
                           std::to_string(s.heads));
 }
 
-Model::Model(const StepShape &s, const py::dict &given) : shape(s) {
-  checkShape(s);
+static StepShape forThreads(StepShape shape, int64_t numThreads) {
+  checkShape(shape);
+  if (numThreads < 1 || numThreads > ch10::kMaxThreads)
+    throw py::value_error("num_threads: expected 1 to " +
+                          std::to_string(ch10::kMaxThreads) + ", got " +
+                          std::to_string(numThreads));
+  shape.threads = numThreads > 1;
+  return shape;
+}
+
+Model::Model(StepShape s, const py::dict &given, int64_t numThreads)
+    : shape(forThreads(s, numThreads)), numThreads(numThreads) {
   for (const WeightShape &weight : weightShapes(s)) {
     if (!given.contains(weight.name))
       throw py::value_error(std::string("weights: '") + weight.name +
                             "' is missing");
     py::object object = given[weight.name];
     py::array array =
-        ch1::checkArray(object, weight.name, "float32", weight.sizes);
+        ch1::checkArray(object, weight.name, weight.dtype, weight.sizes);
     if (!(array.flags() & py::array::c_style))
       throw py::value_error(std::string(weight.name) +
                             ": expected an array in C order");
@@ -253,17 +266,20 @@ py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
     arguments.emplace_back(weight);
   arguments.emplace_back(keys);
   arguments.emplace_back(values);
-  int64_t columns[] = {shape.width, shape.width, 3 * shape.width, shape.width,
-                       shape.inner};
-  for (auto [buffer, width] : llvm::zip(scratch->buffers, columns))
-    arguments.emplace_back(buffer.get(),
-                           ArrayRef<int64_t>{count, shape.padded(width)});
+  for (auto [memory, buffer] :
+       llvm::zip(scratch->buffers, scratchBuffers(shape))) {
+    llvm::SmallVector<int64_t> sizes = {count, buffer.columns};
+    arguments.emplace_back(memory.get(), ArrayRef<int64_t>(sizes).take_front(
+                                             buffer.columns == 1 ? 1 : 2));
+  }
   arguments.emplace_back(logits);
   std::vector<void *> descriptors;
   for (ch1::Descriptor &argument : arguments)
     descriptors.push_back(argument.get());
   {
     py::gil_scoped_release release;
+    if (shape.threads)
+      ch10::useThreads(numThreads); // of the loops that this thread enters
     compiled->call(descriptors);
     std::lock_guard<std::mutex> guard(lock);
     idle.push_back(std::move(scratch));

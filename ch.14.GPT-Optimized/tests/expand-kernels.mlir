@@ -4,38 +4,44 @@
 
 // GONE-NOT: transformer.
 
-// 8 rows x 2 vectors of accumulators enter the loop over k, are multiplied into, and are stored after it.
+// One row takes four panels at a time, two rows two; more are split into blocks of 3 to 8, and a block's accumulators
+// enter the loop over k, are multiplied into, and are stored after it. The next panel is asked for meanwhile.
 // CHECK-LABEL: func.func @linear
-// CHECK:         scf.for %[[PANEL:.*]] = %c0 to %c4
-// CHECK:           scf.for %[[ROW:.*]] = %c0 to %{{.*}} step %c8
-// CHECK:             %[[ACC:.*]]:16 = scf.for %{{.*}} = %c0 to %c64 step %c4 iter_args(
-// CHECK-SAME:          vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>,
-// CHECK-NOT:           store
-// CHECK:               vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
-// CHECK:               vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
-// CHECK-NOT:           store
-// CHECK-COUNT-64:      vector.fma {{.*}} : vector<16xf32>
-// CHECK-NOT:           fma
-// CHECK:               scf.yield
-// CHECK:             arith.addf %[[ACC]]#0
-// CHECK:             vector.store
-// The rest of the rows: a block of 4, of 2 and of 1, with the same loop over k.
-// CHECK:           scf.for {{.*}} step %c4
-// CHECK:             :8 = scf.for {{.*}} = %c0 to %c64 step %c4 iter_args(
-// CHECK:           scf.for {{.*}} step %c2
-// CHECK:             :4 = scf.for {{.*}} = %c0 to %c64 step %c4 iter_args(
-// CHECK:           scf.for {{.*}} step %c1
-// CHECK:             :2 = scf.for {{.*}} = %c0 to %c64 step %c4 iter_args(
+// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<8x32xf32>
+// CHECK:         scf.if
+// CHECK:           :8 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
+// CHECK-NOT:       prefetch
+// CHECK:         else
+// CHECK:           scf.for %{{.*}} = %c0 to %c2 step %c1
+// CHECK:             :8 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
+// CHECK:           scf.for %[[PANEL:.*]] = %c0 to %c4
+// CHECK:             scf.index_switch
+// CHECK-NEXT:        case 3
+// CHECK:               :6 = scf.for
+// CHECK:                 memref.prefetch
+// CHECK:             default
+// CHECK:               :16 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
+// CHECK-NOT:             store
+// CHECK:                 vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
+// CHECK:                 vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
+// CHECK-NOT:             store
+// CHECK-COUNT-32:        vector.fma {{.*}} : vector<16xf32>
+// CHECK-NOT:             fma
+// CHECK:                 scf.yield
+// CHECK:               vector.store {{.*}}, %[[SUMS]]
+// CHECK:             scf.for
+// CHECK:               vector.load %[[SUMS]]
+// CHECK:               arith.addf
+// CHECK:               vector.store {{.*}}, %arg3
 func.func @linear(%x: memref<?x64xf32>, %w: memref<4x64x32xf32>, %b: memref<128xf32>, %out: memref<?x128xf32>) {
   transformer.rows_linear %x, %w bias %b into %out
       : memref<?x64xf32>, memref<4x64x32xf32>, memref<?x128xf32>, memref<128xf32>
   return
 }
 
-// The epilogues happen while the sums are in registers: gelu, then what out held.
+// The epilogues happen once for all sizes of a block: gelu, then what out held.
 // CHECK-LABEL: func.func @epilogues
 // CHECK:         scf.yield
-// CHECK-NOT:     store
 // CHECK:         math.tanh {{.*}} : vector<16xf32>
 // CHECK:         %[[OLD:.*]] = vector.load %arg2
 // CHECK:         arith.addf %[[OLD]]
@@ -97,19 +103,60 @@ func.func @store(%qkv: memref<?x96xf32>, %slots: memref<?xi32>, %k: memref<?x2x1
   return
 }
 
-// The state of the online softmax (maximum, sum, 16 outputs) is carried from page to page.
+// Four rows of a sequence take their whole pages together; the state of the online softmax (maximum, sum, 16 outputs
+// of each row) is carried from page to page. What is left, with a mask, each takes alone.
 // CHECK-LABEL: func.func @attention
 // CHECK:         scf.for
-// CHECK:           scf.for
-// CHECK:             %[[STATE:.*]]:3 = scf.for {{.*}} iter_args({{.*}}) -> (f32, f32, vector<16xf32>)
-// CHECK:               vector.create_mask %{{.*}} : vector<4xi1>
+// CHECK:           scf.if
+// CHECK:             :12 = scf.for {{.*}} iter_args(
+// CHECK-NOT:           vector.create_mask
 // CHECK:               math.exp {{.*}} : vector<4xf32>
-// CHECK:               vector.fma {{.*}} : vector<16xf32>
-// CHECK:             arith.divf %[[STATE]]#2
+// CHECK:               scf.yield
+// CHECK:           %[[STATE:.*]]:3 = scf.for {{.*}} iter_args({{.*}}) -> (f32, f32, vector<16xf32>)
+// CHECK:             vector.create_mask %{{.*}} : vector<4xi1>
+// CHECK:             math.exp {{.*}} : vector<4xf32>
+// CHECK:             vector.fma {{.*}} : vector<16xf32>
+// CHECK:           arith.divf
 func.func @attention(%qkv: memref<?x96xf32>, %at: memref<?xi32>, %of: memref<?xi32>, %tables: memref<?x?xi32>,
                      %k: memref<?x2x16x4xf32>, %v: memref<?x2x4x16xf32>, %out: memref<?x32xf32>) {
   transformer.paged_attention %qkv, %at, %of, %tables, %k, %v into %out
       : memref<?x96xf32>, memref<?xi32>, memref<?xi32>, memref<?x?xi32>, memref<?x2x16x4xf32>, memref<?x2x4x16xf32>,
         memref<?x32xf32>
+  return
+}
+
+// Integers in pairs: widened to 16 bits, multiplied two by two, scaled once the sum is complete.
+// CHECK-LABEL: func.func @integers
+// CHECK:         arith.extsi {{.*}} : vector<32xi8> to vector<32xi16>
+// CHECK:         llvm.call_intrinsic "llvm.x86.{{.*}}pmadd{{.*}}"
+// CHECK:         arith.addi {{.*}} : vector<16xi32>
+// CHECK:         arith.sitofp {{.*}} : vector<16xi32> to vector<16xf32>
+// CHECK:         arith.mulf
+func.func @integers(%x: memref<?x64xi16>, %w: memref<4x32x64xi8>, %r: memref<?xf32>, %c: memref<128xf32>,
+                    %out: memref<?x128xf32>) {
+  transformer.rows_linear %x, %w scales %r, %c into %out
+      : memref<?x64xi16>, memref<4x32x64xi8>, memref<?x128xf32> scales memref<?xf32>, memref<128xf32>
+  return
+}
+
+// A bfloat16 weight is widened where it is loaded, and a pair of them multiplied by one instruction.
+// CHECK-LABEL: func.func @bfloat16
+// CHECK:         arith.extf {{.*}} : vector<16xbf16> to vector<16xf32>
+// CHECK:         x86vector.avx512.dot {{.*}} : vector<32xbf16> -> vector<16xf32>
+func.func @bfloat16(%x: memref<?x64xf32>, %w: memref<4x64x32xbf16>, %pairs: memref<?x64xbf16>,
+                    %v: memref<4x32x64xbf16>, %out: memref<?x128xf32>) {
+  transformer.rows_linear %x, %w into %out : memref<?x64xf32>, memref<4x64x32xbf16>, memref<?x128xf32>
+  transformer.rows_linear %pairs, %v into %out : memref<?x64xbf16>, memref<4x32x64xbf16>, memref<?x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @quantize
+// CHECK:         arith.maximumf
+// CHECK:         math.roundeven
+// CHECK:         arith.fptosi
+// CHECK:         arith.trunci {{.*}} to vector<16xi16>
+func.func @quantize(%x: memref<?x32xf32>, %out: memref<?x32xi16>, %s: memref<?xf32>) {
+  transformer.rows_quantize %x into %out scales %s {columns = 32 : i64, limit = 32767 : i64}
+      : memref<?x32xf32>, memref<?x32xi16>, memref<?xf32>
   return
 }

@@ -77,7 +77,7 @@ func.func @norm_unknown(%x: memref<?x8xf32>, %g: memref<?xf32>, %b: memref<?xf32
 // -----
 
 func.func @embed_wpe(%t: memref<?xi32>, %p: memref<?xi32>, %w: memref<2x8x32xf32>, %e: memref<9x7xf32>, %o: memref<?x8xf32>) {
-  // expected-error @below {{columns of wpe: expected 8, got 7}}
+  // expected-error @below {{depth of table: expected 7, got 8}}
   transformer.rows_embed %t, %p, %w, %e into %o
       : memref<?xi32>, memref<?xi32>, memref<2x8x32xf32>, memref<9x7xf32>, memref<?x8xf32>
   return
@@ -172,4 +172,28 @@ func.func @append_columns(%a: tensor<5x8xf32>, %b: tensor<1x9xf32>) -> tensor<6x
   // expected-error @below {{columns of next: expected 8, got 9}}
   %0 = transformer.append %a, %b : tensor<5x8xf32>, tensor<1x9xf32>
   return %0 : tensor<6x8xf32>
+}
+
+// -----
+
+func.func @linear_elements(%x: memref<?x8xf32>, %w: memref<2x4x64xi8>, %o: memref<?x64xf32>) {
+  // expected-error @below {{element types of x and weight: expected f32 and f32 or bf16, bf16 and bf16, or i16 and i8, got 'f32' and 'i8'}}
+  transformer.rows_linear %x, %w into %o : memref<?x8xf32>, memref<2x4x64xi8>, memref<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @linear_scales(%x: memref<?x8xi16>, %w: memref<2x4x64xi8>, %o: memref<?x64xf32>) {
+  // expected-error @below {{integers need scales}}
+  transformer.rows_linear %x, %w into %o : memref<?x8xi16>, memref<2x4x64xi8>, memref<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_scales(%x: memref<?x8xf32>, %o: memref<?x8xi16>) {
+  // expected-error @below {{scales belong to integers, and integers need them}}
+  transformer.rows_quantize %x into %o {columns = 8 : i64} : memref<?x8xf32>, memref<?x8xi16>
+  return
 }

@@ -18,10 +18,12 @@ using Values = llvm::SmallVector<mlir::Value>;
 /// An ImplicitLocOpBuilder with the vocabulary of this chapter's kernels.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
-  KernelBuilder(mlir::Location loc, mlir::PatternRewriter &rewriter, Tile tile)
-      : ImplicitLocOpBuilder(loc, rewriter), tile(tile) {}
+  KernelBuilder(mlir::Location loc, mlir::PatternRewriter &rewriter, Tile tile,
+                bool threads)
+      : ImplicitLocOpBuilder(loc, rewriter), tile(tile), threads(threads) {}
 
   const Tile tile;
+  const bool threads; // parallel loops are shared among threads
 
   mlir::Value index(int64_t value);
   mlir::Value f32(double value);
@@ -44,8 +46,29 @@ public:
   Values loop(mlir::Value lower, mlir::Value upper, int64_t step,
               mlir::ValueRange carried, CarryBody body);
 
+  /// for (iv = lower; iv < upper; ++iv) body(iv), in any order, shared among
+  /// threads where there are several.
+  void parallel(mlir::Value lower, mlir::Value upper, Body body);
+  /// The same for rows that cost little each: few of them are not worth waking
+  /// a thread. `body` is called twice where there are threads.
+  void parallelRows(mlir::Value count, Body body);
+  /// if (condition) then() else otherwise()
+  void branch(mlir::Value condition, llvm::function_ref<void()> then,
+              llvm::function_ref<void()> otherwise);
+  /// Calls body(n) for the n of first to last that `value` is.
+  void choose(mlir::Value value, int64_t first, int64_t last,
+              llvm::function_ref<void(int64_t)> body);
+  mlir::Value less(mlir::Value a, mlir::Value b);  // index, unsigned
+  mlir::Value equal(mlir::Value a, mlir::Value b); // index
+  mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
+
+  /// A few numbers on the stack of the thread that is here: of the loop that
+  /// threads share, or of the function.
+  mlir::Value stackBuffer(llvm::ArrayRef<int64_t> sizes, mlir::Type type);
+
   mlir::VectorType vector(int64_t lanes);
   mlir::Value splat(mlir::Value scalar, int64_t lanes);
+  /// `lanes` neighbours of the memref's own type.
   mlir::Value load(mlir::Value memref, mlir::ValueRange indices, int64_t lanes);
   void store(mlir::Value vector, mlir::Value memref, mlir::ValueRange indices);
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
@@ -62,7 +85,12 @@ public:
   /// narrower vector for the rest. `body(first column, lanes)`.
   void columns(int64_t count,
                llvm::function_ref<void(mlir::Value, int64_t lanes)> body);
-  /// The same, adding up a scalar: body gives the vector that adds to the sum.
+  /// The same, combining what body gives into one scalar, beginning with 0:
+  /// lane by lane, then over the lanes.
+  mlir::Value reduceColumns(
+      int64_t count,
+      llvm::function_ref<mlir::Value(mlir::Value, int64_t lanes)> body,
+      llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
   mlir::Value
   sumColumns(int64_t count,
              llvm::function_ref<mlir::Value(mlir::Value, int64_t lanes)> body);
@@ -74,9 +102,10 @@ mlir::Value gelu(KernelBuilder &b, mlir::Value v);
 // [kernel]
 /// The pattern of one op: emit() writes the loops that take its place.
 template <typename Op> struct Kernel : mlir::OpRewritePattern<Op> {
-  Kernel(mlir::MLIRContext *context, Tile tile)
-      : mlir::OpRewritePattern<Op>(context), tile(tile) {}
+  Kernel(mlir::MLIRContext *context, Tile tile, bool threads)
+      : mlir::OpRewritePattern<Op>(context), tile(tile), threads(threads) {}
   const Tile tile;
+  const bool threads;
 
   virtual void emit(KernelBuilder &b, Op op) const = 0;
 
@@ -87,7 +116,7 @@ template <typename Op> struct Kernel : mlir::OpRewritePattern<Op> {
   matchAndRewrite(Op op, mlir::PatternRewriter &rewriter) const override {
     if (const char *reason = declines(op))
       return rewriter.notifyMatchFailure(op, reason);
-    KernelBuilder b(op.getLoc(), rewriter, tile);
+    KernelBuilder b(op.getLoc(), rewriter, tile, threads);
     emit(b, op);
     rewriter.eraseOp(op);
     return mlir::success();
@@ -95,9 +124,10 @@ template <typename Op> struct Kernel : mlir::OpRewritePattern<Op> {
 };
 // [/kernel]
 
-void populateLinearKernel(mlir::RewritePatternSet &patterns, Tile tile);
-void populateNormKernel(mlir::RewritePatternSet &patterns, Tile tile);
-void populateCacheKernels(mlir::RewritePatternSet &patterns, Tile tile);
-void populateAttentionKernel(mlir::RewritePatternSet &patterns, Tile tile);
+void populateLinearKernel(mlir::RewritePatternSet &, Tile, bool threads);
+void populateNormKernel(mlir::RewritePatternSet &, Tile, bool threads);
+void populateQuantizeKernel(mlir::RewritePatternSet &, Tile, bool threads);
+void populateCacheKernels(mlir::RewritePatternSet &, Tile, bool threads);
+void populateAttentionKernel(mlir::RewritePatternSet &, Tile, bool threads);
 
 } // namespace ch14

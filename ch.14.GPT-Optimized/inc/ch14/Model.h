@@ -9,9 +9,9 @@
 
 namespace ch14 {
 
-/// A new float32 array of zeros, aligned to 64 bytes, in huge pages where it is
-/// large.
-pybind11::array alignedZeros(const std::vector<int64_t> &shape);
+/// A new array of zeros, aligned to 64 bytes, in huge pages where it is large.
+pybind11::array alignedZeros(const std::vector<int64_t> &shape,
+                             const pybind11::dtype &dtype);
 
 /// Throws ValueError for a size that no model has.
 void checkShape(const StepShape &shape);
@@ -19,8 +19,9 @@ void checkShape(const StepShape &shape);
 /// One GPT-2: its weights, checked once, and the compiled step for its shape.
 class Model {
 public:
-  /// `weights` maps the names of weightShapes() to float32 arrays in C order.
-  Model(const StepShape &shape, const pybind11::dict &weights);
+  /// `weights` maps the names of weightShapes() to arrays in C order.
+  /// Throws ValueError for a number of threads below 1.
+  Model(StepShape shape, const pybind11::dict &weights, int64_t numThreads);
 
   /// See the docstring in bindings.cpp.
   pybind11::array
@@ -34,6 +35,7 @@ public:
   double compileSeconds() const { return compiled->compileSeconds(); }
   int64_t numLayers() const { return layers; }
   const StepShape shape;
+  const int64_t numThreads;
 
 private:
   struct Scratch;

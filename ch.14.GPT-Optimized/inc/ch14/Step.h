@@ -13,18 +13,30 @@ namespace ch14 {
 /// numbers, in vectors of `lanes`.
 struct Tile {
   int64_t lanes;
-  int64_t rows; // a power of two
+  int64_t rows;
   int64_t panel;
   const char *reason;
 };
 
 /// The tile for vectors of 16, 8 or 4 floats; none for another number. AVX-512
 /// has 32 registers of 16: 8 x 32 takes 16 of them and leaves room for
-/// operands. AVX2 has 16 of 8. Every tile computes right on every host (LLVM
-/// splits what is too wide), and fast on its own.
+/// operands. AVX2 has 16 of 8: 6 x 16 takes 12. Every tile computes right on
+/// every host (LLVM splits what is too wide), and fast on its own.
 std::optional<Tile> tileOf(int64_t lanes);
 /// Asks the host's processor and chooses.
 Tile hostTile();
+
+/// How the weights of the linear layers are kept, and multiplied.
+enum class Dtype {
+  Float32,
+  BFloat16, // sums in float32
+  Int8,     // a scale for each column; rows as 16-bit integers, sums in int32
+};
+std::optional<Dtype> dtypeOf(llvm::StringRef name); // "float32", …
+const char *nameOf(Dtype dtype);
+/// Are two neighbours of k multiplied at once? Always for integers; for bf16
+/// where the host has the instruction (AVX512-BF16).
+bool isPaired(Dtype dtype);
 
 /// What a compiled step depends on. Not in it, and so free at run time: number
 /// of layers, tokens, sequences and pages.
@@ -32,6 +44,8 @@ struct StepShape {
   int64_t vocabulary, positions, width, heads, inner, pageSize;
   float epsilon;
   Tile tile = hostTile();
+  Dtype dtype = Dtype::Float32;
+  bool threads = false; // is the work shared among threads?
 
   int64_t headSize() const { return width / heads; }
   /// `columns` in whole panels, and as many columns as these have.
@@ -39,6 +53,11 @@ struct StepShape {
     return (columns + tile.panel - 1) / tile.panel;
   }
   int64_t padded(int64_t columns) const { return panels(columns) * tile.panel; }
+  /// The sizes of a panel of K rows.
+  int64_t panelRows(int64_t depth) const {
+    return isPaired(dtype) ? (depth + 1) / 2 : depth;
+  }
+  int64_t panelWidth() const { return tile.panel * (isPaired(dtype) ? 2 : 1); }
 };
 
 /// A context with everything that the step passes through.
@@ -48,20 +67,23 @@ std::unique_ptr<mlir::MLIRContext> makeContext();
 ///   tokens ?, positions ?, slots ?, sequences ?, tables ?x?, rows ?      i32
 ///   the weights of `Weight`, in its order                               f32
 ///   keys ?x?xHxHDxPS, values ?x?xHxPSxHD                                 f32
-///   scratch: x, h, qkv, mix, inner; result: logits                      f32
+///   the buffers of scratchBuffers(), ?xcolumns; result: logits          f32
 mlir::OwningOpRef<mlir::ModuleOp> buildStep(mlir::MLIRContext *context,
                                             const StepShape &shape);
 
 /// ch14-expand-kernels: the step's ops become loops over vectors.
-std::unique_ptr<mlir::Pass> createExpandKernelsPass(Tile tile = hostTile());
+std::unique_ptr<mlir::Pass> createExpandKernelsPass(Tile tile = hostTile(),
+                                                    bool threads = false);
 /// ch14-lower-append: transformer.append becomes two tensor.insert_slice.
 std::unique_ptr<mlir::Pass> createLowerAppendPass();
 void registerPasses();
 
 /// From the step's ops to the llvm dialect (lowering.cpp).
-void buildPipeline(mlir::OpPassManager &passes, Tile tile = hostTile());
+void buildPipeline(mlir::OpPassManager &passes, Tile tile = hostTile(),
+                   bool threads = false);
 
 /// The weights as the step takes them. L: layers, P(n): panels of n columns.
+/// In pairs a panel is [D / 2, 2 nr].
 enum Weight {
   kTable,      // [P(V), D, nr]    token embedding and head
   kWpe,        // [positions, D]
@@ -79,14 +101,29 @@ enum Weight {
   kDownBias,
   kFinalGamma, // [D]
   kFinalBeta,
-  kNumWeights
+  // Of int8 only: the scales of the columns.
+  kTableScales, // [padded V]
+  kQkvScales,   // [L, padded 3D]
+  kOutScales,
+  kUpScales,
+  kDownScales
 };
 
 /// Name and shape of each weight; -1 for the number of layers.
 struct WeightShape {
   const char *name;
   llvm::SmallVector<int64_t> sizes;
+  /// In NumPy's words; bfloat16 is "uint16", its bits.
+  const char *dtype = "float32";
 };
 llvm::SmallVector<WeightShape> weightShapes(const StepShape &shape);
+
+/// A buffer of the step's own: rows of `columns` numbers of `bytes` each, of
+/// which an op uses the first few. One column: a vector with a number a row.
+struct ScratchBuffer {
+  int64_t columns, bytes;
+};
+/// x, h, qkv, mix, inner, and with pairs: the rows as factors, their scales.
+llvm::SmallVector<ScratchBuffer> scratchBuffers(const StepShape &shape);
 
 } // namespace ch14

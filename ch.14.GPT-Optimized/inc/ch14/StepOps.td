@@ -19,18 +19,28 @@ include "ch11/TransformerBase.td"
 class Rows<list<Type> types> : MemRefRankOf<types, [2]>;
 def Step_Rows : Rows<[F32]>;
 def Step_Vector : MemRefRankOf<[F32], [1]>;
-def Step_Panels : MemRefRankOf<[F32], [3]>;
+// Rows as a product takes them: float32, or made ready by rows_quantize.
+def Step_Factors : Rows<[F32, BF16, I16]>;
+def Step_Panels : MemRefRankOf<[F32, BF16, I8], [3]>;
 def Step_Cache : MemRefRankOf<[F32], [4]>;
 def Step_Indices : MemRefRankOf<[I32], [1]>;
 def Step_Table : MemRefRankOf<[I32], [2]>;
 
-def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
+def Transformer_RowsLinearOp : Transformer_Op<"rows_linear", [AttrSizedOperandSegments]> {
   let summary = "rows times packed weights, with an epilogue";
   let description = [{
-    `out[t, n] = epilogue(sum over k of x[t, k] * w[k, n])`, the weights packed in
-    panels: `w[k, n]` is `weight[n / nr, k, n % nr]`. A row's sum runs over k from
-    first to last, whatever the number of rows. The epilogue adds the bias, then
-    applies `gelu` (tanh form), then adds what `out` held (`accumulate`).
+    `out[t, n] = epilogue(sum over k of x[t, k] * w[k, n])`. The element types say
+    how it is computed and how the weights are packed in panels of nr columns:
+
+    | x    | weight                  | `w[k, n]` is                              | sum |
+    |------|-------------------------|-------------------------------------------|-----|
+    | f32  | f32, bf16 [N/nr, K, nr] | `weight[n / nr, k, n % nr]`               | f32, k from first to last |
+    | bf16 | bf16 [N/nr, K/2, 2 nr]  | `weight[n / nr, k / 2, n % nr * 2 + k % 2]` | f32, pair after pair |
+    | i16  | i8 [N/nr, K/2, 2 nr]    | the same                                  | i32, exact |
+
+    A sum of integers is multiplied by `row_scales[t]` and `column_scales[n]`. The
+    order of summation is the same for every number of rows. The epilogue adds the
+    bias, then applies `gelu` (tanh form), then adds what `out` held (`accumulate`).
 
     ```mlir
     transformer.rows_linear %x, %w bias %b into %out {gelu}
@@ -38,15 +48,44 @@ def Transformer_RowsLinearOp : Transformer_Op<"rows_linear"> {
     ```
   }];
   // [linear-arguments]
-  let arguments = (ins Arg<Step_Rows, "x [T, >= K]", [MemRead]>:$x,
-                       Arg<Step_Panels, "[N / nr, K, nr]", [MemRead]>:$weight,
+  let arguments = (ins Arg<Step_Factors, "x [T, >= K]", [MemRead]>:$x,
+                       Arg<Step_Panels, "panels", [MemRead]>:$weight,
+                       Arg<Optional<Step_Vector>, "[T]", [MemRead]>:$row_scales,
+                       Arg<Optional<Step_Vector>, "[N]", [MemRead]>:$column_scales,
                        Arg<Optional<Step_Vector>, "[N]", [MemRead]>:$bias,
                        Arg<Step_Rows, "[T, N]", [MemRead, MemWrite]>:$out,
                        UnitAttr:$gelu, UnitAttr:$accumulate);
   // [/linear-arguments]
   let assemblyFormat = [{
-    $x `,` $weight (`bias` $bias^)? `into` $out attr-dict
-    `:` type($x) `,` type($weight) `,` type($out) (`,` type($bias)^)?
+    $x `,` $weight (`scales` $row_scales^ `,` $column_scales)? (`bias` $bias^)? `into` $out attr-dict
+    `:` type($x) `,` type($weight) `,` type($out)
+    (`scales` type($row_scales)^ `,` type($column_scales))? (`,` type($bias)^)?
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Two neighbours of k lie side by side and are multiplied together.
+    bool isPaired() { return !getX().getType().getElementType().isF32(); }
+    /// K, rounded up to pairs where there are any.
+    int64_t getDepth() { return getWeight().getType().getDimSize(1) * (isPaired() ? 2 : 1); }
+    /// nr
+    int64_t getPanel() { return getWeight().getType().getDimSize(2) / (isPaired() ? 2 : 1); }
+  }];
+}
+
+def Transformer_RowsQuantizeOp : Transformer_Op<"rows_quantize"> {
+  let summary = "rows as the factors of a product in pairs";
+  let description = [{
+    Makes `out` from the first K columns of `x`, for a rows_linear in pairs. With
+    `scales`, out is i16: `scales[t]` is the greatest magnitude of the row divided
+    by `limit`, and `out[t, k]` the integer nearest to `x[t, k] / scales[t]`.
+    Without, out is bf16, rounded to nearest even. Columns from K on become 0.
+  }];
+  let arguments = (ins Arg<Step_Rows, "[T, >= K]", [MemRead]>:$x,
+                       Arg<Rows<[BF16, I16]>, "[T, >= K]", [MemWrite]>:$out,
+                       Arg<Optional<Step_Vector>, "[T]", [MemWrite]>:$scales,
+                       I64Attr:$columns, DefaultValuedAttr<I64Attr, "32767">:$limit);
+  let assemblyFormat = [{
+    $x `into` $out (`scales` $scales^)? attr-dict `:` type($x) `,` type($out) (`,` type($scales)^)?
   }];
   let hasVerifier = 1;
 }
@@ -74,16 +113,20 @@ def Transformer_RowsEmbedOp : Transformer_Op<"rows_embed"> {
   let description = [{
     `out[t] = table[tokens[t]] + wpe[positions[t]]`. The table is the packed one of
     the language-model head (rows_linear), read across its panels, so that a
-    tied table is in memory once.
+    tied table is in memory once. `paired` says that it is packed in pairs;
+    integers are multiplied by the token's scale.
   }];
   let arguments = (ins Arg<Step_Indices, "[T]", [MemRead]>:$tokens,
                        Arg<Step_Indices, "[T]", [MemRead]>:$positions,
-                       Arg<Step_Panels, "[V / nr, D, nr]", [MemRead]>:$table,
+                       Arg<Step_Panels, "panels", [MemRead]>:$table,
+                       Arg<Optional<Step_Vector>, "[V]", [MemRead]>:$scales,
                        Arg<Step_Rows, "[positions, D]", [MemRead]>:$wpe,
-                       Arg<Step_Rows, "[T, >= D]", [MemWrite]>:$out);
+                       Arg<Step_Rows, "[T, >= D]", [MemWrite]>:$out,
+                       UnitAttr:$paired);
   let assemblyFormat = [{
-    $tokens `,` $positions `,` $table `,` $wpe `into` $out attr-dict
+    $tokens `,` $positions `,` $table (`scales` $scales^)? `,` $wpe `into` $out attr-dict
     `:` type($tokens) `,` type($positions) `,` type($table) `,` type($wpe) `,` type($out)
+    (`,` type($scales)^)?
   }];
   let hasVerifier = 1;
 }
