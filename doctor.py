@@ -419,6 +419,7 @@ PURPOSE = {
     "run": "./run.sh",
     "serve": "./run.sh --serve",
     "ray": "several engines behind one address, in ch.16",
+    "cuda": "ch.15's kernels on an NVIDIA GPU",
     "gpt": "models of other people's, and to compare with",
     "plot": "the chapters' plots",
     "train": "training, and to compare with",

@@ -9,6 +9,8 @@ import functools
 
 import numpy as np
 
+import chapters  # noqa: F401  finds the build tree
+
 import ch8_custom_dialect as ch8
 import ch10_optimization as ch10
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import sys
 
@@ -106,12 +107,12 @@ def test_several_answers_share_their_steps(open_page):
 
 
 def test_stop_ends_the_request_in_the_engine(open_page):
-    with serving(slow_engine()) as served:
+    with serving(slow_engine(step_s=0.25)) as served:
         page = open_page(served.url)
         page.fill("#prompt", "x")
         page.fill("#max_tokens", "39")
         page.click("#write")
-        expect(page.locator(".written")).to_contain_text("2 pieces")
+        expect(page.locator(".written")).to_contain_text(re.compile(r"\d pieces"))
         assert page.locator("#write").is_disabled()
         page.click("#stop")
         expect(page.locator(".ended")).to_have_text("you")

@@ -81,11 +81,11 @@ func.func @bfloat16(%x: tensor<8x8xf32>, %w: tensor<8x32xf32> {nn.constant = "bf
 
 // Few rows and a large factor that nobody packed: eight of its rows at a time, the sums wait in a buffer.
 // CHECK-LABEL: @streamed
-// CHECK:         scf.forall (%{{.+}}) in (1)
+// CHECK:         scf.forall (%{{.+}}) in (2)
 // CHECK:           %[[SUMS:.+]] = linalg.fill
 // CHECK:           scf.for %{{.+}} = %c0{{.*}} to %c256{{.*}} step %c8{{.*}} iter_args(%{{.+}} = %[[SUMS]])
 // CHECK:             vector.fma
-func.func @streamed(%x: tensor<5x256xf32>, %w: tensor<256x1024xf32>) -> tensor<5x1024xf32> {
-  %0 = nn.matmul %x, %w : tensor<5x256xf32>, tensor<256x1024xf32>
-  return %0 : tensor<5x1024xf32>
+func.func @streamed(%x: tensor<5x256xf32>, %w: tensor<256x2048xf32>) -> tensor<5x2048xf32> {
+  %0 = nn.matmul %x, %w : tensor<5x256xf32>, tensor<256x2048xf32>
+  return %0 : tensor<5x2048xf32>
 }
