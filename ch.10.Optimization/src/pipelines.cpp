@@ -1,6 +1,8 @@
 //===- pipelines.cpp - the ladder -----------------------------------------===//
 #include "ch10/Passes.h"
 
+#include "ch1/Compat.h"
+
 #include "ch6/ApproximateMath.h"
 #include "ch9/Linalg.h"
 #include "ch9/Lowering.h"
@@ -53,6 +55,7 @@ void registerDialects(DialectRegistry &registry) {
   registry.insert<omp::OpenMPDialect, transform::TransformDialect,
                   x86vector::X86VectorDialect>();
   registerOpenMPDialectTranslation(registry);
+  ch1::compat::sayWhatPrefetchDoes(registry);
   linalg::registerTilingInterfaceExternalModels(registry);
   linalg::registerTransformDialectExtension(registry);
   scf::registerTransformDialectExtension(registry);

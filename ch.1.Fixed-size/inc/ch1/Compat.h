@@ -6,6 +6,9 @@
 #pragma once
 
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/TargetParser/Triple.h"
@@ -25,5 +28,29 @@ inline void modifyPublicFunctions(
 #endif
 }
 // [/compat]
+
+#if LLVM_VERSION_MAJOR < 22
+struct PrefetchEffects
+    : mlir::MemoryEffectOpInterface::ExternalModel<PrefetchEffects,
+                                                   mlir::memref::PrefetchOp> {
+  void getEffects(
+      mlir::Operation *op,
+      llvm::SmallVectorImpl<mlir::MemoryEffects::EffectInstance> &all) const {
+    all.emplace_back(mlir::MemoryEffects::Write::get(), &op->getOpOperand(0));
+  }
+};
+#endif
+
+/// memref.prefetch counts as a write, which 22 knows by itself. Without it the
+/// passes that free buffers refuse a function that has one.
+inline void
+sayWhatPrefetchDoes([[maybe_unused]] mlir::DialectRegistry &registry) {
+#if LLVM_VERSION_MAJOR < 22
+  registry.addExtension(
+      +[](mlir::MLIRContext *context, mlir::memref::MemRefDialect *) {
+        mlir::memref::PrefetchOp::attachInterface<PrefetchEffects>(*context);
+      });
+#endif
+}
 
 } // namespace ch1::compat
