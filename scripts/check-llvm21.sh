@@ -46,7 +46,7 @@ if [[ ${PIP_CERT:-} ]]; then # the certificates that pip is told to use here
   install -D "$PIP_CERT" "$root$PIP_CERT"
 fi
 packages=(llvm-21-dev libmlir-21-dev mlir-21-tools clang-21 lld-21 libomp-21-dev
-  git python3-dev python3-venv python3-torch curl ninja-build)
+  git python3-dev python3-venv python3-torch curl)
 # shellcheck disable=SC2016
 if ! inside dpkg-query -W -f '${db:Status-Status}\n' "${packages[@]}" >/dev/null 2>&1; then
   inside apt-get update

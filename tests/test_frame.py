@@ -36,7 +36,14 @@ FOLDERS = [
 
 def run(*command, **options) -> subprocess.CompletedProcess:
     """Runs a command to its end, both outputs as one text."""
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "stdin": subprocess.DEVNULL, **options}
+    path = os.pathsep.join([os.environ["PATH"], str(pathlib.Path(sys.executable).parent)])  # Ninja may be pip's
+    options = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "stdin": subprocess.DEVNULL,
+        "env": os.environ | {"PATH": path},
+        **options,
+    }
     return subprocess.run([str(part) for part in command], text=True, **options)
 
 
