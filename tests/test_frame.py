@@ -36,7 +36,9 @@ FOLDERS = [
 
 def run(*command, **options) -> subprocess.CompletedProcess:
     """Runs a command to its end, both outputs as one text."""
-    path = os.pathsep.join([os.environ["PATH"], str(pathlib.Path(sys.executable).parent)])  # Ninja may be pip's
+    path = os.pathsep.join(
+        [os.environ["PATH"], str(pathlib.Path(sys.executable).parent)]
+    )  # Ninja may be pip's
     options = {
         "stdout": subprocess.PIPE,
         "stderr": subprocess.STDOUT,
