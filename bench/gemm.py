@@ -77,9 +77,8 @@ def candidates(case: Case, threads: int, bf16: bool) -> dict:
     b = rng.standard_normal((case.k, case.n), dtype=np.float32)
     raw, packed = ch10.matmul(a, b), ch10.matmul(a, ch10.constant(b))
     operations = 2 * case.m * case.k * case.n
-    calls = max(
-        1, int((1e8 if case.m == 1 else 2e7) * threads / operations)
-    )  # B comes from the same place in most
+    # Of one row many: B, read once a call, then lies where the call before has left it.
+    calls = max(1, int((1e8 if case.m == 1 else 2e7) * threads / operations))
     all = {
         "raw": (lambda: ch10.forward(raw, num_threads=threads), calls),
         "packed": (lambda: ch10.forward(packed, num_threads=threads), calls),

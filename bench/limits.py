@@ -40,28 +40,29 @@ func.func @peak(%x: {memory}, %out: {memory}) {{
 # [/peak]
 
 
-def read_ir(vectors: int, width: int, count: int) -> str:
-    """Adds up `count` floats in `vectors` accumulators of `width`: each is loaded once."""
-    vector, numbers = f"vector<{width}xf32>", range(vectors)
-    some = ", ".join([vector] * vectors)
+def read_ir(streams: int, width: int, count: int) -> str:
+    """Adds up `count` floats, each loaded once: `streams` parts side by side, an accumulator of `width` for each. (One
+    stream alone reads less than memory can give: nothing fetches far enough ahead of it.)"""
+    vector, numbers, part = f"vector<{width}xf32>", range(streams), count // streams
+    some = ", ".join([vector] * streams)
     read = "".join(
-        f"    %o{i} = arith.constant {i * width} : index\n    %p{i} = arith.addi %at, %o{i} : index\n"
+        f"    %o{i} = arith.constant {i * part} : index\n    %p{i} = arith.addi %at, %o{i} : index\n"
         f"    %v{i} = vector.load %x[%p{i}] : memref<{count}xf32>, {vector}\n"
         f"    %b{i} = arith.addf %a{i}, %v{i} : {vector}\n"
         for i in numbers
     )
     write = "".join(
         f"  %q{i} = arith.constant {i} : index\n"
-        f"  vector.store %sums#{i}, %out[%q{i}, %zero] : memref<{vectors}x{width}xf32>, {vector}\n"
+        f"  vector.store %sums#{i}, %out[%q{i}, %zero] : memref<{streams}x{width}xf32>, {vector}\n"
         for i in numbers
     )
     return f"""
-func.func @read(%x: memref<{count}xf32>, %out: memref<{vectors}x{width}xf32>) {{
+func.func @read(%x: memref<{count}xf32>, %out: memref<{streams}x{width}xf32>) {{
   %zero = arith.constant 0 : index
   %none = arith.constant dense<0.0> : {vector}
-  %end = arith.constant {count} : index
-  %step = arith.constant {vectors * width} : index
-  %sums:{vectors} = scf.for %at = %zero to %end step %step
+  %end = arith.constant {part} : index
+  %step = arith.constant {width} : index
+  %sums:{streams} = scf.for %at = %zero to %end step %step
       iter_args({", ".join(f"%a{i} = %none" for i in numbers)}) -> ({some}) {{
 {read}    scf.yield {", ".join(f"%b{i}" for i in numbers)} : {some}
   }}
@@ -91,9 +92,9 @@ def peak_candidate(threads: int = 1, steps: int = 200_000):
 
 def read_candidate(num_bytes: int, threads: int = 1):
     """(what reads an array of about that size, its bytes). Each thread reads a part of its own."""
-    vectors, width = 8, ch10.tile()["lanes"]
-    count = max(1, num_bytes // 4 // threads // (vectors * width)) * vectors * width
-    text = read_ir(vectors, width, count)
+    streams, width = 8, ch10.tile()["lanes"]
+    count = max(1, num_bytes // 4 // threads // (streams * width)) * streams * width
+    text = read_ir(streams, width, count)
     parts = [np.ones(count, np.float32) for _ in range(threads)]
-    calls = [lambda x=x: ch8.execute(text, "read", [x], (vectors, width)) for x in parts]
+    calls = [lambda x=x: ch8.execute(text, "read", [x], (streams, width)) for x in parts]
     return _together(calls), 4 * count * threads

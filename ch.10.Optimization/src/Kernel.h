@@ -1,8 +1,10 @@
 //===- Kernel.h - how a product becomes loops over vectors ----------------===//
 //
-//   kernel.cpp        finds products, chooses the cut, makes the loops
-//   kernel_pack.cpp   A and B in the order in which they are read
-//   kernel_tile.cpp   one tile of C: the loop over k, what comes after, writing
+//   kernel.cpp         finds products, chooses the cut
+//   kernel_loops.cpp   the loops around a tile
+//   kernel_stream.cpp  other loops, for few rows by a matrix that nobody packed
+//   kernel_pack.cpp    A and B in the order in which they are read
+//   kernel_tile.cpp    one tile of C: the loop over k, and what comes after
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -83,6 +85,10 @@ mlir::RankedTensorType panelsType(KernelBuilder &b, const Cut &cut,
 mlir::Value packPanels(KernelBuilder &b, const Cut &cut, const Product &p,
                        mlir::Value first, int64_t count);
 
+/// "float32" or "bfloat16" where `value` is an argument of a function that
+/// never changes (ch9's kConstantAttr), "" where not.
+llvm::StringRef constantType(mlir::Value value);
+
 /// How many panels a constant has in its own order: a multiple of what a tile
 /// can have side by side.
 int64_t numPanels(const Cut &cut, const Product &p);
@@ -122,5 +128,44 @@ bool isEpilogue(mlir::linalg::GenericOp op, mlir::Value product);
 mlir::Value applyEpilogue(KernelBuilder &b, mlir::linalg::GenericOp epilogue,
                           mlir::Value product, mlir::Value value,
                           mlir::Value row, mlir::Value column, bool whole);
+
+//===--- kernel_loops.cpp, kernel_stream.cpp ------------------------------===//
+
+/// Whether B, which lies as it came, is read once from end to end. Each of its
+/// elements is used by few rows, and a copy would be read as often as it.
+bool streams(const Product &p, bool bf16);
+
+/// Makes the loops of one product.
+struct Loops {
+  KernelBuilder &b;
+  const Product &p;
+  mlir::linalg::GenericOp epilogue; // null: there is none
+  mlir::Value product;              // what the epilogue knows it as
+  bool prepared;                    // p.b has been a constant, is panels now
+  /// The panels as memory: only there does "ask for a line" mean something.
+  mlir::Value memory = {};
+
+  /// The product of m rows, and what comes after it, as a tensor [m, N].
+  mlir::Value build(const Cut &cut, mlir::Value m);
+  /// The same for a product that streams().
+  mlir::Value stream(const Cut &cut);
+
+  // What these are made of.
+  mlir::Value rowsOfA(const Cut &cut, mlir::Value blocks);
+  mlir::Value elementOfA(const Cut &cut, mlir::Value a, mlir::Value block,
+                         int64_t r, mlir::Value k);
+  mlir::Value tile(const Cut &cut, mlir::Value m, mlir::Value a,
+                   mlir::Value columns, mlir::Value first, bool columnsInPlace,
+                   mlir::Value block, mlir::Value group, mlir::Value part);
+  void askForNext(const Cut &cut, mlir::Value first, mlir::Value block,
+                  mlir::Value k, int64_t depth);
+  mlir::Value finish(const Cut &cut, Values acc, mlir::Value m,
+                     mlir::Value block, mlir::Value first, mlir::Value column,
+                     bool wholeColumns, mlir::Value part);
+  mlir::Value streamPiece(const Cut &cut, mlir::Value a, mlir::Value first,
+                          int64_t width, mlir::Value part);
+  mlir::Value copyRows(const Cut &cut, mlir::Value from, int64_t count,
+                       mlir::Value first, int64_t groups);
+};
 
 } // namespace ch10

@@ -176,16 +176,15 @@ static std::string addPrepare(ModuleOp module, const Cut &cut, Product p,
   return name;
 }
 
-/// The argument of a function that is constant, where `p.b` is one.
-static BlockArgument constantOf(const Product &p) {
-  auto argument = dyn_cast<BlockArgument>(p.b);
+StringRef constantType(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
   auto function =
       argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp())
                : nullptr;
-  return function && function.getArgAttr(argument.getArgNumber(),
-                                         ch9::kConstantAttr)
-             ? argument
-             : BlockArgument();
+  auto type = function ? function.getArgAttrOfType<StringAttr>(
+                             argument.getArgNumber(), ch9::kConstantAttr)
+                       : nullptr;
+  return type ? type.getValue() : StringRef();
 }
 
 llvm::SmallPtrSet<Value, 4>
@@ -196,9 +195,9 @@ prepareConstants(ModuleOp module,
   llvm::SmallPtrSet<Value, 4> done;
   SmallVector<Attribute> entries;
   for (auto &[op, p] : products) {
-    BlockArgument argument = constantOf(p);
-    if (!argument || done.contains(argument))
+    if (constantType(p.b).empty() || done.contains(p.b))
       continue;
+    auto argument = cast<BlockArgument>(p.b);
     // Whoever else reads it would find other numbers than before.
     bool transposed = p.transposed;
     if (!llvm::all_of(argument.getUsers(), [&](Operation *user) {
