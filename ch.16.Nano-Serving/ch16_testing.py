@@ -12,7 +12,7 @@ import tokenizers
 
 import ch13_weights
 from ch16_reference import ReferenceGPT2
-from nano_engine import NanoServingEngine, Request
+from nano_engine import NanoServingEngine, Request, SamplingParams
 
 CONFIG = ch13_weights.GPT2Config(vocab_size=307, n_layer=2, n_head=3, n_embd=24, n_positions=40)
 TEXT = "To be, or not to be, that is the question: être ou ne pas être, 生きるべきか死ぬべきか 🙂🙃 " * 4
@@ -171,3 +171,10 @@ def rss_bytes() -> int:
 needs_plain_memory = pytest.mark.skipif(
     "asan" in os.environ.get("LD_PRELOAD", ""), reason="AddressSanitizer holds freed memory back"
 )
+
+
+@functools.cache
+def answer_alone(prompt: tuple[int, ...], params: SamplingParams, kind: str = "reference") -> list[int]:
+    """The oracle: the same request in an engine of its own, its prompt read at once."""
+    (request,) = engine(kind, max_chunk_size=CONFIG.n_positions).generate([prompt], params)
+    return request.output_tokens

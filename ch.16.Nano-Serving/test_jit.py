@@ -1,7 +1,7 @@
 """What the engine must do: transformers' tokens, the same bits in any batch, and a sentence for what it refuses.
 
 `compiled` runs ch.14's step, `reference` the NumPy one of ch16_reference.py. More in test_pool.py (the page pool),
-test_sampling.py, test_engine.py (schedules, faults, threads, memory) and test_cli.py.
+test_sampling.py, test_engine.py (schedules, threads, memory), test_faults.py and test_cli.py.
 """
 
 import functools

@@ -149,7 +149,8 @@ def test_a_killed_replica_is_replaced_and_nobody_gets_a_false_end(cluster):
     assert len(names) == 2
     body = {"prompt": "ROMEO:", "max_tokens": 900, "ignore_eos": True, "stream": True}
 
-    def read(i: int) -> str:
+    def read(i: int) -> tuple[str, bool]:
+        """What came, and whether the stream broke off."""
         text = ""
         try:
             with httpx.stream(
@@ -158,17 +159,17 @@ def test_a_killed_replica_is_replaced_and_nobody_gets_a_false_end(cluster):
                 for piece in r.iter_text():
                     text += piece
         except httpx.HTTPError:
-            pass
-        return text
+            return text, True
+        return text, False
 
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         reading = [pool.submit(read, i) for i in range(24)]  # more than max_imbalance: both have some
         wait_until(lambda: all(each["num_running_requests"] for each in stats().values()), PATIENCE_S)
         ray.kill(ray.get_actor(names[0], namespace="serve"))
-        texts = [each.result(PATIENCE_S) for each in reading]
-    num_whole = sum("[DONE]" in text for text in texts)
+        answers = [each.result(PATIENCE_S) for each in reading]
+    num_whole = sum("[DONE]" in text for text, _ in answers)
     assert 0 < num_whole < 24, f"{num_whole} of 24 streams had an end"
-    for text in texts:
+    for text, _ in answers:
         if "[DONE]" in text:
             assert parse_events(text)[-1]["choices"][0]["finish_reason"] == "length"
         else:

@@ -113,7 +113,7 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
         py::dict result;
         result["lanes"] = tile.lanes;
         result["rows"] = tile.rows;
-        result["panel"] = tile.panel;
+        result["panel"] = tile.columns;
         result["reason"] = tile.reason;
         return result;
       },

@@ -1,9 +1,7 @@
-// jit.cpp - chooses the tile for this host, compiles the step once for each
-// shape.
+// jit.cpp - compiles the step, once for each shape.
 #include "ch10/Threads.h"
 #include "ch14/CompiledStep.h"
 
-#include "llvm/TargetParser/Host.h"
 #include <algorithm>
 #include <chrono>
 #include <deque>
@@ -14,33 +12,6 @@
 using namespace mlir;
 
 namespace ch14 {
-
-// [choose-tile]
-std::optional<Tile> tileOf(int64_t lanes) {
-  switch (lanes) {
-  case 16:
-    return Tile{16, 8, 32, "AVX-512: 32 registers of 16 floats"};
-  case 8:
-    return Tile{8, 6, 16, "AVX2: 16 registers of 8 floats"};
-  case 4:
-    return Tile{4, 4, 8, "no AVX2: registers of 4 floats"};
-  default:
-    return std::nullopt;
-  }
-}
-
-Tile hostTile() {
-  static const Tile tile = [] {
-    auto features = llvm::sys::getHostCPUFeatures();
-    if (features.lookup("avx512f"))
-      return *tileOf(16);
-    if (features.lookup("avx2") && features.lookup("fma"))
-      return *tileOf(8);
-    return *tileOf(4);
-  }();
-  return tile;
-}
-// [/choose-tile]
 
 static constexpr std::pair<const char *, Dtype> kDtypes[] = {
     {"float32", Dtype::Float32},
@@ -59,9 +30,8 @@ const char *nameOf(Dtype dtype) {
 }
 
 bool isPaired(Dtype dtype) {
-  static const bool hasDot =
-      llvm::sys::getHostCPUFeatures().lookup("avx512bf16");
-  return dtype == Dtype::Int8 || (dtype == Dtype::BFloat16 && hasDot);
+  return dtype == Dtype::Int8 ||
+         (dtype == Dtype::BFloat16 && ch10::hostHasBF16Dot());
 }
 
 LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)

@@ -33,7 +33,7 @@ struct LinearKernel : Kernel<RowsLinearOp> {
   using Kernel::Kernel;
 
   const char *declines(RowsLinearOp op) const override {
-    return op.getPanel() == tile.panel
+    return op.getPanel() == tile.columns
                ? nullptr
                : "the weights are packed for another tile";
   }
@@ -102,7 +102,7 @@ private:
   Value tileBuffer(KernelBuilder &b, RowsLinearOp op, int64_t rows,
                    int64_t panels) const {
     Type type = Arithmetic(b, op).sumType();
-    return b.stackBuffer({rows, panels * tile.panel}, type);
+    return b.stackBuffer({rows, panels * tile.columns}, type);
   }
 
   // [block]
@@ -111,7 +111,7 @@ private:
   void block(KernelBuilder &b, RowsLinearOp op, Value panel, int64_t group,
              Value row, int64_t rows, Value sums, Value number) const {
     Arithmetic arithmetic(b, op);
-    int64_t vectors = tile.panel / tile.lanes;
+    int64_t vectors = tile.columns / tile.lanes;
     Values panels, at;
     for (int64_t p = 0; p < group; ++p)
       panels.push_back(b.add(panel, b.index(p)));
@@ -188,7 +188,7 @@ private:
     b.loop(b.index(0), rows, 1, [&](Value r) {
       Value row = b.add(begin, r);
       for (int64_t c = 0; c < type.getDimSize(1); c += tile.lanes) {
-        Value column = b.add(b.mul(panel, tile.panel), b.index(c));
+        Value column = b.add(b.mul(panel, tile.columns), b.index(c));
         Value v = b.load(sums, {r, b.index(c)}, tile.lanes);
         v = Arithmetic(b, op).finish(v, row, column);
         if (op.getBias())

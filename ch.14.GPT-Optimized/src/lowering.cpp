@@ -77,7 +77,7 @@ struct ExpandKernelsPass
     getOperation()->walk([&](Operation *op) {
       if (isa<transformer::TransformerDialect>(op->getDialect())) {
         op->emitOpError("has no kernel for its types and the tile of ")
-            << tile->lanes << " lanes and panels of " << tile->panel;
+            << tile->lanes << " lanes and panels of " << tile->columns;
         signalPassFailure();
       }
     });

@@ -3,28 +3,16 @@
 
 #include "ch1/Jit.h"
 #include "ch1/Pipeline.h"
+#include "ch10/Tile.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <cstdint>
 #include <optional>
 
 namespace ch14 {
 
-/// What one pass of the product kernel keeps in registers: `rows` x `panel`
-/// numbers, in vectors of `lanes`.
-struct Tile {
-  int64_t lanes;
-  int64_t rows;
-  int64_t panel;
-  const char *reason;
-};
-
-/// The tile for vectors of 16, 8 or 4 floats; none for another number. AVX-512
-/// has 32 registers of 16: 8 x 32 takes 16 of them and leaves room for
-/// operands. AVX2 has 16 of 8: 6 x 16 takes 12. Every tile computes right on
-/// every host (LLVM splits what is too wide), and fast on its own.
-std::optional<Tile> tileOf(int64_t lanes);
-/// Asks the host's processor and chooses.
-Tile hostTile();
+using ch10::hostTile;
+using ch10::Tile;
+using ch10::tileOf;
 
 /// How the weights of the linear layers are kept, and multiplied.
 enum class Dtype {
@@ -50,14 +38,18 @@ struct StepShape {
   int64_t headSize() const { return width / heads; }
   /// `columns` in whole panels, and as many columns as these have.
   int64_t panels(int64_t columns) const {
-    return (columns + tile.panel - 1) / tile.panel;
+    return (columns + tile.columns - 1) / tile.columns;
   }
-  int64_t padded(int64_t columns) const { return panels(columns) * tile.panel; }
+  int64_t padded(int64_t columns) const {
+    return panels(columns) * tile.columns;
+  }
   /// The sizes of a panel of K rows.
   int64_t panelRows(int64_t depth) const {
     return isPaired(dtype) ? (depth + 1) / 2 : depth;
   }
-  int64_t panelWidth() const { return tile.panel * (isPaired(dtype) ? 2 : 1); }
+  int64_t panelWidth() const {
+    return tile.columns * (isPaired(dtype) ? 2 : 1);
+  }
 };
 
 /// A context with everything that the step passes through.
