@@ -1,7 +1,9 @@
 """What the kernel of the last rung can: constants, any number of rows, threads, bfloat16, every machine's tile."""
 
 import gc
+import os
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -51,6 +53,17 @@ def test_large_factors(m, k, n):
     assert same_bits(product(a, ch10.constant(b)), expected)
     assert same_bits(product(a, b, num_threads=2), expected)
     assert same_bits(ch10.forward(ch10.linear(a, np.ascontiguousarray(b.T))), expected)
+
+
+@pytest.mark.parametrize("n", [1024, 1050])
+def test_an_a_larger_than_the_caches(n):
+    """Eight panels at a time meet a block of A; 1,050 columns leave a part of eight."""
+    a, b = draw(2101, 1000), draw(1000, n, seed=1)
+    expected = product(a, b)
+    assert_is_product(expected, a, b)
+    assert same_bits(product(a, ch10.constant(b)), expected)
+    assert same_bits(product(a, b, num_threads=2), expected)
+    assert same_bits(product(a[7:9], b), expected[7:9])
 
 
 @EVERY_TILE
@@ -196,10 +209,41 @@ def test_python_threads_and_openmp():
 
 
 def test_the_loops_are_openmps():
-    wide = ch10.matmul(draw(64, 80), draw(80, 300))
+    wide = ch10.matmul(draw(300, 300), draw(300, 300))
     parallel = dict(ch10.stages(wide, num_threads=2))["convert-scf-to-openmp"]
     assert parallel.count("omp.parallel") == 2  # A's blocks are packed, then C is computed
+    little = ch10.matmul(draw(100, 100), draw(100, 100))  # less work than waking a thread is
+    assert "__kmpc_fork_call" not in ch10.llvm_ir(little, num_threads=2)
     assert "omp." not in ch10.llvm_ir(wide) and "__kmpc_fork_call" in ch10.llvm_ir(wide, num_threads=2)
+
+
+# --- memory ---------------------------------------------------------------------------------------------
+
+
+FAULTS = """
+import resource, numpy as np, sys
+sys.path[:0] = {path}
+import chapters, ch10
+product = ch10.matmul(np.ones((512, 512), np.float32), ch10.constant(np.ones((512, 16), np.float32)))
+for _ in range(3):
+    ch10.forward(product)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    ch10.forward(product)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 20)
+"""
+
+
+def test_a_call_takes_its_memory_from_the_call_before():
+    """A's blocks are 1 MB; here malloc gives back to the system whatever has 64 kB or more."""
+    faults = subprocess.run(
+        [sys.executable, "-c", FAULTS.format(path=sys.path[:2])],
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(faults.stdout) < 20  # 257 pages were faults
 
 
 # --- bfloat16 -------------------------------------------------------------------------------------------

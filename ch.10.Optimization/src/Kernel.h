@@ -31,11 +31,21 @@ struct Cut {
   int64_t columns() const { return panels * tile.columns; }
 };
 
+/// So many rows of C, from `row` on.
+struct RowBlock {
+  mlir::Value number, row;
+  int64_t rows;
+};
+
 /// Loops and vectors in a line. Everything is on tensors: a loop that writes
 /// carries the tensor it writes into.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
   using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  /// Whether parallel() is a loop: there is less to do than waking a thread
+  /// takes.
+  bool little = false;
 
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value a, mlir::Value b);
@@ -71,10 +81,11 @@ public:
 
 //===--- kernel_pack.cpp --------------------------------------------------===//
 
-/// A [M, K] as [blocks, K, rows], the last block filled up with zeros. bf16: as
-/// [blocks, K/2, rows] pairs of i32.
+/// A [M, K] as [blocks, K, rows], each block from row firstRow(its number) on,
+/// filled up with zeros beyond M. bf16: as [blocks, K/2, rows] pairs of i32.
 mlir::Value packRows(KernelBuilder &b, const Cut &cut, mlir::Value a,
-                     mlir::Value blocks);
+                     mlir::Value blocks,
+                     llvm::function_ref<mlir::Value(mlir::Value)> firstRow);
 
 /// The type of `count` panels.
 mlir::RankedTensorType panelsType(KernelBuilder &b, const Cut &cut,
@@ -151,17 +162,28 @@ struct Loops {
   mlir::Value stream(const Cut &cut);
 
   // What these are made of.
-  mlir::Value rowsOfA(const Cut &cut, mlir::Value blocks);
-  mlir::Value elementOfA(const Cut &cut, mlir::Value a, mlir::Value block,
-                         int64_t r, mlir::Value k);
+  mlir::Value
+  columnsAtATime(mlir::Value m, int64_t width,
+                 llvm::function_ref<mlir::Value(mlir::Value first,
+                                                int64_t width, mlir::Value)>
+                     body);
+  mlir::Value numBlocks(const Cut &cut, mlir::Value m);
+  mlir::Value firstRow(const Cut &cut, mlir::Value block);
+  mlir::Value eachBlock(
+      const Cut &cut, mlir::Value m, mlir::Value carried,
+      llvm::function_ref<mlir::Value(const RowBlock &, mlir::Value)> body);
+  mlir::Value rowsOfA(const Cut &cut, mlir::Value m);
+  mlir::Value elementOfA(mlir::Value a, const RowBlock &block, int64_t r,
+                         mlir::Value k);
   mlir::Value tile(const Cut &cut, mlir::Value m, mlir::Value a,
-                   mlir::Value columns, mlir::Value first, bool columnsInPlace,
-                   mlir::Value block, mlir::Value group, mlir::Value part);
-  void askForNext(const Cut &cut, mlir::Value first, mlir::Value block,
+                   mlir::Value columns, mlir::Value panel, bool columnsInPlace,
+                   const RowBlock &block, mlir::Value first, mlir::Value column,
+                   bool wholeColumns, mlir::Value part);
+  void askForNext(const Cut &cut, mlir::Value panel, mlir::Value block,
                   mlir::Value k, int64_t depth);
   mlir::Value finish(const Cut &cut, Values acc, mlir::Value m,
-                     mlir::Value block, mlir::Value first, mlir::Value column,
-                     bool wholeColumns, mlir::Value part);
+                     const RowBlock &block, mlir::Value first,
+                     mlir::Value column, bool wholeColumns, mlir::Value part);
   mlir::Value streamPiece(const Cut &cut, mlir::Value a, mlir::Value first,
                           int64_t width, mlir::Value part);
   mlir::Value copyRows(const Cut &cut, mlir::Value from, int64_t count,

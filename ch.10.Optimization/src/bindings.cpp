@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ch10/Passes.h"
+#include "ch10/Scratch.h"
 #include "ch10/Threads.h"
 #include "ch3/Python.h"
 #include "ch9/Ops.h"
@@ -62,8 +63,9 @@ public:
     auto &compiler = all[{&pipeline, target.tile.lanes, target.threads}];
     if (!compiler) {
       ch1::JitOptions options;
+      options.symbols = scratchSymbols();
       if (target.threads)
-        options.symbols = openMPSymbols();
+        llvm::append_range(options.symbols, openMPSymbols());
       compiler = std::make_unique<ch9::Compiler>(ch9::Language{
           registerDialects,
           [=](mlir::OpPassManager &pm) { pipeline.build(pm, target); },

@@ -55,6 +55,9 @@ Cut cutForExactly(const Target &target, int64_t rows, bool bf16) {
 
 //===--- The pass ---------------------------------------------------------===//
 
+/// Multiply-adds below which threads are not woken: some microseconds' work.
+constexpr int64_t kLittle = int64_t(1) << 20;
+
 /// Whether the product's B is a constant of bfloat16.
 bool isBF16(const Product &p) { return constantType(p.b) == "bfloat16"; }
 
@@ -110,6 +113,7 @@ struct KernelPass : TiledPass<KernelPass> {
     Operation *last = epilogue ? epilogue.getOperation() : op;
     OpBuilder at(last);
     KernelBuilder b(op->getLoc(), at);
+    b.little = p.m > 0 && p.m * p.k * p.n < kLittle;
     Loops loops{b, p, epilogue, result, prepared};
     Value made;
     if (streamed) {

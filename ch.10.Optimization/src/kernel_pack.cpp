@@ -116,12 +116,13 @@ static Value packAll(KernelBuilder &b, const Cut &cut, OpFoldResult count,
   });
 }
 
-Value packRows(KernelBuilder &b, const Cut &cut, Value a, Value blocks) {
+Value packRows(KernelBuilder &b, const Cut &cut, Value a, Value blocks,
+               function_ref<Value(Value)> firstRow) {
   int64_t k = cast<RankedTensorType>(a.getType()).getDimSize(1);
   return packAll(b, cut, getAsOpFoldResult(blocks), packedDepth(cut, k),
                  cut.rows, [&](Value i, Value into) {
-                   return packBlock(b, cut, a, /*kLast=*/true,
-                                    b.mul(i, cut.rows), cut.rows, into);
+                   return packBlock(b, cut, a, /*kLast=*/true, firstRow(i),
+                                    cut.rows, into);
                  });
 }
 

@@ -40,8 +40,6 @@ constexpr int64_t kStreamRows = 256;
 // [/stream-shape]
 } // namespace
 
-/// Whether B, which lies as it came, is read once from end to end. Each of its
-/// elements is used by few rows, and a copy would be read as often as it.
 bool streams(const Product &p, bool bf16) {
   return !bf16 && !p.transposed && p.m > 0 && p.m <= kStreamRows &&
          p.k * p.n > int64_t(64) << 10;
@@ -52,29 +50,12 @@ bool streams(const Product &p, bool bf16) {
 /// each from left to right. C's sums wait in a buffer of their own between
 /// two blocks of k, and lose no bit by it.
 Value Loops::stream(const Cut &cut) {
-  Value blocks = b.index(llvm::divideCeil(p.m, cut.rows));
-  Value a = rowsOfA(cut, blocks);
-  OpFoldResult zero = b.getIndexAttr(0), rows = b.getIndexAttr(p.m);
-  Value out = tensor::EmptyOp::create(
-      b, ArrayRef<OpFoldResult>{rows, b.getIndexAttr(p.n)}, b.getF32Type());
-  auto pieces = [&](int64_t from, int64_t count, int64_t width) {
-    auto first = [=](Value i) { return b.add(b.mul(i, width), from); };
-    auto slice = [=](Value i) {
-      return KernelBuilder::Slice{{zero, first(i)},
-                                  {rows, b.getIndexAttr(width)}};
-    };
-    out =
-        b.parallel(b.getIndexAttr(count), out, slice, [&](Value i, Value part) {
-          return streamPiece(cut, a, first(i), width, part);
-        });
+  Value m = b.index(p.m);
+  Value a = rowsOfA(cut, m);
+  auto body = [&](Value first, int64_t width, Value part) {
+    return streamPiece(cut, a, first, width, part);
   };
-  Stream shape(p.m, cut.tile);
-  int64_t whole = p.n / shape.columns, rest = p.n % shape.columns;
-  if (whole)
-    pieces(0, whole, shape.columns);
-  if (rest)
-    pieces(p.n - rest, 1, rest);
-  return out;
+  return columnsAtATime(m, Stream(p.m, cut.tile).columns, body);
 }
 
 /// `width` columns of the product from `first` on, into `part`.
@@ -92,21 +73,22 @@ Value Loops::streamPiece(const Cut &cut, Value a, Value first, int64_t width,
   auto tiles = [&](Value carried, auto body) {
     return b.loop(b.index(0), b.index(groups), 1, carried,
                   [&](Value group, ValueRange outer) -> Values {
-                    return b.loop(b.index(0), b.index(blocks), 1, outer,
-                                  [&](Value block, ValueRange inner) -> Values {
-                                    return {body(block, group, inner[0])};
-                                  });
+                    return {
+                        eachBlock(cut, b.index(p.m), outer[0],
+                                  [&](const RowBlock &block, Value carried) {
+                                    return body(block, group, carried);
+                                  })};
                   })[0];
   };
-  auto place = [&](Value block, Value group, int64_t i) -> Values {
-    return {block, b.add(b.mul(group, chunks), i % chunks), b.index(i / chunks),
-            b.index(0)};
+  auto place = [&](const RowBlock &block, Value group, int64_t i) -> Values {
+    return {block.number, b.add(b.mul(group, chunks), i % chunks),
+            b.index(i / chunks), b.index(0)};
   };
   auto steps = [&](Value from, int64_t count, Value sums) {
     Value rows = shape.copied ? copyRows(cut, from, count, first, groups) : p.b;
-    return tiles(sums, [&](Value block, Value group, Value sums) {
+    return tiles(sums, [&](const RowBlock &block, Value group, Value sums) {
       auto readA = [&](int64_t r, Value k) -> Value {
-        return elementOfA(cut, a, block, r, b.add(from, k));
+        return elementOfA(a, block, r, b.add(from, k));
       };
       auto readB = [&](int64_t c, Value k) -> Value {
         if (shape.copied)
@@ -116,10 +98,10 @@ Value Loops::streamPiece(const Cut &cut, Value a, Value first, int64_t width,
                       width % cut.columns() == 0);
       };
       Values acc;
-      for (int64_t i = 0; i < cut.rows * chunks; ++i)
+      for (int64_t i = 0; i < block.rows * chunks; ++i)
         acc.push_back(b.load(sums, place(block, group, i), lanes));
       acc = accumulate(b, cut, count, {readA, readB}, acc);
-      for (int64_t i = 0; i < cut.rows * chunks; ++i)
+      for (int64_t i = 0; i < block.rows * chunks; ++i)
         sums = b.store(acc[i], sums, place(block, group, i));
       return sums;
     });
@@ -132,9 +114,9 @@ Value Loops::streamPiece(const Cut &cut, Value a, Value first, int64_t width,
                   })[0];
   if (whole < p.k)
     sums = steps(b.index(whole), p.k - whole, sums);
-  return tiles(part, [&](Value block, Value group, Value part) {
+  return tiles(part, [&](const RowBlock &block, Value group, Value part) {
     Values acc;
-    for (int64_t i = 0; i < cut.rows * chunks; ++i)
+    for (int64_t i = 0; i < block.rows * chunks; ++i)
       acc.push_back(b.load(sums, place(block, group, i), lanes));
     Value column = b.mul(group, cut.columns());
     return finish(cut, acc, b.index(p.m), block, first, column,

@@ -12,6 +12,7 @@
 #include "Kernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -57,20 +58,32 @@ Values KernelBuilder::loop(Value lower, Value upper, int64_t step,
 Value KernelBuilder::parallel(OpFoldResult count, Value into,
                               function_ref<Slice(Value)> slice,
                               function_ref<Value(Value, Value)> body) {
+  auto partOf = [&](Value i, Value whole) {
+    Slice at = slice(i);
+    SmallVector<OpFoldResult> ones(at.sizes.size(), getIndexAttr(1));
+    Value part = tensor::ExtractSliceOp::create(*this, whole, at.offsets,
+                                                at.sizes, ones);
+    return std::make_tuple(at, ones, body(i, part));
+  };
+  if (little) {
+    Value end = getValueOrCreateConstantIndexOp(*this, getLoc(), count);
+    return loop(index(0), end, 1, into,
+                [&](Value i, ValueRange whole) -> Values {
+                  auto [at, ones, done] = partOf(i, whole[0]);
+                  return {tensor::InsertSliceOp::create(
+                      *this, done, whole[0], at.offsets, at.sizes, ones)};
+                })[0];
+  }
   auto forall = scf::ForallOp::create(*this, ArrayRef<OpFoldResult>{count},
                                       ValueRange{into}, std::nullopt);
   OpBuilder::InsertionGuard guard(*this);
   setInsertionPointToStart(forall.getBody());
   Value i = forall.getInductionVars().front();
   Value shared = forall.getRegionIterArgs().front();
-  auto [offsets, sizes] = slice(i);
-  SmallVector<OpFoldResult> ones(offsets.size(), getIndexAttr(1));
-  Value part =
-      tensor::ExtractSliceOp::create(*this, shared, offsets, sizes, ones);
-  Value done = body(i, part);
+  auto [at, ones, done] = partOf(i, shared);
   setInsertionPointToStart(forall.getTerminator().getBody());
-  tensor::ParallelInsertSliceOp::create(*this, done, shared, offsets, sizes,
-                                        ones);
+  tensor::ParallelInsertSliceOp::create(*this, done, shared, at.offsets,
+                                        at.sizes, ones);
   return forall.getResult(0);
 }
 
@@ -135,11 +148,12 @@ static Value multiplyPairs(KernelBuilder &b, const Cut &cut, Value x, Value y,
 Values accumulate(KernelBuilder &b, const Cut &cut, int64_t depth,
                   const Operands &operands, Values acc) {
   int64_t lanes = cut.tile.lanes, chunks = cut.columns() / lanes;
+  int64_t rows = acc.size() / chunks;
   auto step = [&](Value k, Values acc) {
     Values row;
     for (int64_t c = 0; c < chunks; ++c)
       row.push_back(operands.b(c, k));
-    for (int64_t r = 0; r < cut.rows; ++r) {
+    for (int64_t r = 0; r < rows; ++r) {
       Value a = b.splat(operands.a(r, k), lanes);
       for (int64_t c = 0; c < chunks; ++c) {
         Value &sum = acc[r * chunks + c];
