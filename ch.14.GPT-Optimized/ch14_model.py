@@ -23,7 +23,8 @@ class GPT2:
     weights: from load_gpt2_weights, or a ch.13 GPT2Weights (packed here). page_size: tokens in a page, 1 to
     256. max_chunk_size: a longer prefill is computed in parts of this many tokens, which bounds the memory it
     works in and changes no bit of the result. num_threads: threads that share the work of a step (None: one for
-    each processor that this process may use); they change no bit either.
+    each processor that this process may use); they change no bit either. clock: take_part_seconds() says how
+    long each part of the steps took.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class GPT2:
         page_size: int = 16,
         max_chunk_size: int = 512,
         num_threads: int | None = 1,
+        clock: bool = False,
     ):
         if isinstance(weights, GPT2Weights):
             weights = PackedWeights.pack(weights)
@@ -60,6 +62,7 @@ class GPT2:
             lanes=weights.lanes,
             dtype=weights.dtype,
             num_threads=num_threads,
+            clock=clock,
         )
         self.cache = KVCache(config, page_size)
 
@@ -67,6 +70,10 @@ class GPT2:
     def compile_seconds(self) -> float:
         """Seconds the step took to compile (once for each shape in a process)."""
         return self._model.compile_seconds
+
+    def take_part_seconds(self) -> dict[str, float]:
+        """{part of the step: its seconds in all steps since the last call of this}; empty without clock=True."""
+        return dict(self._model.take_part_seconds())
 
     def step(
         self, tokens, positions, slots, sequences, page_tables, logit_rows, k_cache, v_cache

@@ -13,7 +13,8 @@ namespace {
 StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
                     int64_t heads, int64_t inner, int64_t pageSize,
                     float epsilon, std::optional<int64_t> lanes,
-                    const std::string &dtype, bool threads = false) {
+                    const std::string &dtype, bool threads = false,
+                    bool clock = false) {
   StepShape shape;
   std::optional<Tile> tile = lanes ? tileOf(*lanes) : hostTile();
   if (!tile)
@@ -26,6 +27,7 @@ StepShape makeShape(int64_t vocabulary, int64_t positions, int64_t width,
   shape.tile = *tile;
   shape.dtype = *known;
   shape.threads = threads;
+  shape.clock = clock;
   shape.vocabulary = vocabulary;
   shape.positions = positions;
   shape.width = width;
@@ -149,10 +151,10 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
                        int64_t positions, int64_t width, int64_t heads,
                        int64_t inner, int64_t pageSize, float epsilon,
                        std::optional<int64_t> lanes, const std::string &dtype,
-                       int64_t numThreads) {
+                       int64_t numThreads, bool clock) {
              return std::make_unique<Model>(
                  makeShape(vocabulary, positions, width, heads, inner, pageSize,
-                           epsilon, lanes, dtype),
+                           epsilon, lanes, dtype, false, clock),
                  weights, numThreads);
            }),
            py::arg("weights"), py::kw_only(), py::arg("vocabulary"),
@@ -160,13 +162,16 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            py::arg("inner"), py::arg("page_size") = 16,
            py::arg("epsilon") = 1e-5f, py::arg("lanes") = py::none(),
            py::arg("dtype") = "float32", py::arg("num_threads") = 1,
+           py::arg("clock") = false,
            "weights: {name: array}, see weight_shapes. lanes: floats in a "
            "vector (16, 8\nor 4; None: this host's), which decides the "
            "register tile and so how\nweights are packed; every choice gives "
            "right results on every host.\ndtype: how the weights are kept. "
            "num_threads: threads that share a step's\npanels, rows and heads; "
            "no number of them changes a bit. RuntimeError where\nthere is no "
-           "OpenMP runtime for more than one.")
+           "OpenMP runtime for more than one. clock: count the time of each "
+           "part of the step\n(take_part_seconds), at the cost of a compile "
+           "of its own.")
       .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
            py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
            py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),
@@ -188,6 +193,10 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            "shape or an index out of range. The GIL is released; concurrent "
            "calls\n"
            "must write to different slots.")
+      .def("take_part_seconds", &Model::takePartSeconds,
+           "[(part, seconds)] of all steps since the last call of this, in the "
+           "order of\nthe step: embed, norm 1, qkv, … head. Empty without "
+           "clock=True.")
       .def_property_readonly(
           "compile_seconds", &Model::compileSeconds,
           "Seconds it took to compile the step (once for each "

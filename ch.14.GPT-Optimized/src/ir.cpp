@@ -173,6 +173,11 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
   FloatAttr epsilon = b.getF32FloatAttr(s.epsilon);
   bool integers = s.dtype == Dtype::Int8;
 
+  /// What follows belongs to this part of the step; see clock.cpp.
+  auto part = [&](StringRef name) {
+    b.setLoc(NameLoc::get(b.getStringAttr(name)));
+  };
+
   // [ready]
   /// Rows as a product takes them: as they are, or rounded to 16 bits, in a
   /// buffer that all products of the step use in turn.
@@ -190,7 +195,10 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
           b, rest[8], ArrayRef<OpFoldResult>{b.getIndexAttr(0)},
           ArrayRef<OpFoldResult>{rows},
           ArrayRef<OpFoldResult>{b.getIndexAttr(1)});
+    Location product = b.getLoc();
+    part("quantize");
     RowsQuantizeOp::create(b, in, factors, scales, depth, limit);
+    b.setLoc(product);
     return {factors, scales};
   };
   // [/ready]
@@ -203,6 +211,7 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
   };
 
   // [step-body]
+  part("embed");
   RowsEmbedOp::create(b, tokens, positions, w[kTable],
                       integers ? w[kTableScales] : Value(), w[kWpe], x,
                       isPaired(s.dtype));
@@ -222,17 +231,25 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
     };
     Value layerKeys = of(keys), layerValues = of(values);
     // [layer]
+    part("norm 1");
     RowsNormOp::create(b, x, of(w[kNorm1Gamma]), of(w[kNorm1Beta]), h, epsilon);
+    part("qkv");
     linear(h, D, of(w[kQkv]), scales(kQkvScales), of(w[kQkvBias]), qkv);
+    part("store");
     PagedStoreOp::create(b, qkv, slots, layerKeys, layerValues);
+    part("attention");
     PagedAttentionOp::create(b, qkv, positions, sequences, tables, layerKeys,
                              layerValues, mix);
+    part("out");
     linear(mix, D, of(w[kOut]), scales(kOutScales), of(w[kOutBias]), x, false,
            /*accumulate=*/true);
 
+    part("norm 2");
     RowsNormOp::create(b, x, of(w[kNorm2Gamma]), of(w[kNorm2Beta]), h, epsilon);
+    part("up");
     linear(h, D, of(w[kUp]), scales(kUpScales), of(w[kUpBias]), inner,
            /*gelu=*/true);
+    part("down");
     linear(inner, F, of(w[kDown]), scales(kDownScales), of(w[kDownBias]), x,
            false, /*accumulate=*/true);
     // [/layer]
@@ -241,8 +258,11 @@ OwningOpRef<ModuleOp> buildStep(MLIRContext *context, const StepShape &s) {
   Value wanted = memref::DimOp::create(b, rows, 0);
   Value lastX = firstRows(b, mix, wanted, s.padded(D)),
         lastH = firstRows(b, h, wanted, s.padded(D));
+  part("last rows");
   RowsGatherOp::create(b, x, rows, lastX);
+  part("final norm");
   RowsNormOp::create(b, lastX, w[kFinalGamma], w[kFinalBeta], lastH, epsilon);
+  part("head");
   linear(lastH, D, w[kTable], integers ? w[kTableScales] : Value(),
          /*bias=*/nullptr, logits);
   // [/step-body]

@@ -37,7 +37,7 @@ bool isPaired(Dtype dtype) {
 LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
     : module(buildStep(context.get(), shape)) {
   PassManager passes(context.get());
-  buildPipeline(passes, shape.tile, shape.threads);
+  buildPipeline(passes, shape.tile, shape.threads, shape.clock);
   ch1::runPipeline(passes, *module, recordStages ? &stages : nullptr);
 }
 
@@ -65,7 +65,7 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
 namespace {
 
 using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                       float, int64_t, Dtype, bool>;
+                       float, int64_t, Dtype, bool, bool>;
 
 /// One shape. The lock is held by the thread that compiles it; code lives as
 /// long as a model uses it.
@@ -115,7 +115,7 @@ void keep(const std::shared_ptr<const CompiledStep> &step) {
 std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
   std::shared_ptr<Entry> entry =
       entryOf({s.vocabulary, s.positions, s.width, s.heads, s.inner, s.pageSize,
-               s.epsilon, s.tile.lanes, s.dtype, s.threads});
+               s.epsilon, s.tile.lanes, s.dtype, s.threads, s.clock});
   std::shared_ptr<const CompiledStep> step;
   {
     // One lock a shape: others compile other shapes meanwhile.

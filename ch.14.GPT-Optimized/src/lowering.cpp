@@ -23,6 +23,7 @@
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/SCFToOpenMP/SCFToOpenMP.h"
 #include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
@@ -129,10 +130,13 @@ void registerPasses() {
     return std::make_unique<ThreadBuffersPass>();
   });
   registerPass(createLowerAppendPass);
+  registerPass(createClockPass);
 }
 
 // [pipeline]
-void buildPipeline(OpPassManager &pm, Tile tile, bool threads) {
+void buildPipeline(OpPassManager &pm, Tile tile, bool threads, bool clock) {
+  if (clock)
+    pm.addNestedPass<func::FuncOp>(createClockPass());
   pm.addPass(createExpandKernelsPass(tile, threads));
   pm.addPass(ch11::createApproximateMathPass());
   pm.addPass(createCanonicalizerPass());

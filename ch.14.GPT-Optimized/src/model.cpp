@@ -8,6 +8,7 @@
 
 #include "llvm/Support/Alignment.h"
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
@@ -174,6 +175,19 @@ Model::Model(StepShape s, const py::dict &given, int64_t numThreads)
   }
   py::gil_scoped_release release;
   compiled = CompiledStep::get(shape);
+  if (shape.clock) {
+    auto context = makeContext();
+    for (const std::string &part : partNames(*buildStep(context.get(), shape)))
+      partSeconds.emplace_back(part, 0);
+  }
+}
+
+std::vector<std::pair<std::string, double>> Model::takePartSeconds() {
+  std::lock_guard<std::mutex> guard(lock);
+  auto taken = partSeconds;
+  for (auto &[name, seconds] : partSeconds)
+    seconds = 0;
+  return taken;
 }
 
 Model::~Model() = default;
@@ -273,6 +287,10 @@ py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
                                              buffer.columns == 1 ? 1 : 2));
   }
   arguments.emplace_back(logits);
+  std::vector<int64_t> ticks(partSeconds.size() + 1, 0);
+  if (shape.clock)
+    arguments.emplace_back(ticks.data(),
+                           ArrayRef<int64_t>{int64_t(ticks.size())});
   std::vector<void *> descriptors;
   for (ch1::Descriptor &argument : arguments)
     descriptors.push_back(argument.get());
@@ -280,8 +298,13 @@ py::array Model::step(const py::object &tokensIn, const py::object &positionsIn,
     py::gil_scoped_release release;
     if (shape.threads)
       ch10::useThreads(numThreads); // of the loops that this thread enters
+    auto begin = std::chrono::steady_clock::now();
     compiled->call(descriptors);
+    std::chrono::duration<double> taken =
+        std::chrono::steady_clock::now() - begin;
     std::lock_guard<std::mutex> guard(lock);
+    for (size_t i = 0; i < partSeconds.size(); ++i)
+      partSeconds[i].second += taken.count() * ticks[i] / ticks.back();
     idle.push_back(std::move(scratch));
   }
   // The head is computed in whole panels; the padding is cut off here.

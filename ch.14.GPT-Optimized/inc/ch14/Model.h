@@ -32,6 +32,10 @@ public:
 
   ~Model();
 
+  /// (part, seconds) of all calls since the last time this was asked, in the
+  /// order of the step; empty without shape.clock.
+  std::vector<std::pair<std::string, double>> takePartSeconds();
+
   double compileSeconds() const { return compiled->compileSeconds(); }
   int64_t numLayers() const { return layers; }
   const StepShape shape;
@@ -48,6 +52,7 @@ private:
   std::shared_ptr<const CompiledStep> compiled;
   std::mutex lock;
   std::vector<std::unique_ptr<Scratch>> idle;
+  std::vector<std::pair<std::string, double>> partSeconds; // with a clock
 };
 
 } // namespace ch14

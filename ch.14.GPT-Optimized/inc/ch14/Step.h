@@ -7,6 +7,8 @@
 #include "mlir/IR/OwningOpRef.h"
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace ch14 {
 
@@ -34,6 +36,7 @@ struct StepShape {
   Tile tile = hostTile();
   Dtype dtype = Dtype::Float32;
   bool threads = false; // is the work shared among threads?
+  bool clock = false;   // does it say how long each part took?
 
   int64_t headSize() const { return width / heads; }
   /// `columns` in whole panels, and as many columns as these have.
@@ -66,13 +69,18 @@ mlir::OwningOpRef<mlir::ModuleOp> buildStep(mlir::MLIRContext *context,
 /// ch14-expand-kernels: the step's ops become loops over vectors.
 std::unique_ptr<mlir::Pass> createExpandKernelsPass(Tile tile = hostTile(),
                                                     bool threads = false);
+/// ch14-clock: the step gets a last argument, ticks ?xi64, to which it adds the
+/// time of each part and of the whole call.
+std::unique_ptr<mlir::Pass> createClockPass();
+/// The parts of a step as it is built, in the order of their ticks.
+std::vector<std::string> partNames(mlir::ModuleOp step);
 /// ch14-lower-append: transformer.append becomes two tensor.insert_slice.
 std::unique_ptr<mlir::Pass> createLowerAppendPass();
 void registerPasses();
 
 /// From the step's ops to the llvm dialect (lowering.cpp).
 void buildPipeline(mlir::OpPassManager &passes, Tile tile = hostTile(),
-                   bool threads = false);
+                   bool threads = false, bool clock = false);
 
 /// The weights as the step takes them. L: layers, P(n): panels of n columns.
 /// In pairs a panel is [D / 2, 2 nr].

@@ -1,0 +1,161 @@
+"""Where a step of ch.14 spends its time: part by part, with operations and bytes, and what the machine allows.
+
+    .venv/bin/python bench/gpt2_profile.py [--cases prefill 1 8 32] [--dtype float32] [--threads 1]
+
+The step itself counts (GPT2(clock=True)): each part's ticks, summed over the layers and over --rounds steps. A case
+is "prefill" (one prompt of 512 tokens) or a batch of sequences that each get a token after --context others. GPT-2
+124M's shapes, random weights. Operations: a multiply-add is two. Bytes: every operand once, whichever cache it is in.
+The limit is the longer of operations / multiply-adds in registers and weights / reading memory, both measured in the
+same run (int8 could do two of its multiply-adds where float32 does one: its shares may exceed 1).
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import chapters  # noqa: F401  finds the build tree, before ch8.py of this folder is found
+
+# isort: split
+import numpy as np
+from limits import peak_candidate, read_candidate
+from timing import processor
+
+import ch14_gpt_optimized as gpt
+from ch13_weights import GPT2Config, GPT2Weights
+from ch14_weights import DTYPES
+
+PROMPT = 512
+
+
+def work(
+    c: GPT2Config, dtype: str, rows: int, sequences: int, past: int
+) -> dict[str, tuple[float, float, float]]:
+    """{part: (operations, bytes of weights, other bytes)} of one step, all layers: `rows` rows of `sequences`
+    sequences, each sequence with `past` tokens before its first row here."""
+    D, F, V, L = c.n_embd, c.n_inner, c.vocab_size, c.n_layer
+    size = {"float32": 4, "bfloat16": 2, "int8": 1}[dtype]
+    new = rows // sequences
+    pairs = sequences * (new * past + new * (new + 1) // 2)  # (query, key), a head
+
+    def linear(m, k, n, old=0):
+        return 2 * m * k * n, size * k * n, 4 * m * (k + n + old)
+
+    def rowwise(m, read, written, operations=0):
+        return operations * m * read, 0, 4 * m * (read + written)
+
+    each = {
+        "norm 1": rowwise(rows, D, D, 8),
+        "qkv": linear(rows, D, 3 * D),
+        "store": rowwise(rows, 2 * D, 2 * D),
+        "attention": (4 * pairs * D, 0, 4 * (2 * rows * D + 2 * sequences * (past + new) * D)),
+        "out": linear(rows, D, D, D),
+        "norm 2": rowwise(rows, D, D, 8),
+        "up": linear(rows, D, F),
+        "down": linear(rows, F, D, D),
+        "quantize": (3 * rows * (3 * D + F), 0, 6 * rows * (3 * D + F)),
+    }
+    return {
+        "embed": (rows * D, size * rows * D, 8 * rows * D),
+        **{part: tuple(L * number for number in numbers) for part, numbers in each.items()},
+        "last rows": rowwise(sequences, D, D),
+        "final norm": rowwise(sequences, D, D, 8),
+        "head": linear(sequences, D, V),
+    }
+
+
+def measure(model, case: str, context: int, rounds: int) -> tuple[dict[str, float], float]:
+    """({part: seconds of a step}, seconds of a step as Python sees it): medians of `rounds` steps."""
+    rng = np.random.default_rng(0)
+    tokens, batch = (PROMPT, 1) if case == "prefill" else (context, int(case))
+    ids = rng.integers(0, model.config.vocab_size, (batch, tokens))
+    model.prefill(list(ids))
+    parts, wholes = [], []
+    for turn in range(rounds + 1):
+        model.take_part_seconds()
+        begin = time.perf_counter()
+        if case == "prefill":
+            model.prefill(list(ids))
+        else:
+            model.decode(ids[:, 0])
+            for sequence in range(batch):  # back to the context
+                model.cache.lengths[sequence] -= 1
+        if turn:  # the first is for warming up
+            wholes.append(time.perf_counter() - begin)
+            parts.append(model.take_part_seconds())
+    return {name: statistics.median(p[name] for p in parts) for name in parts[0]}, statistics.median(wholes)
+
+
+def rate(candidate, rounds: int) -> float:
+    call, amount = candidate
+    samples = []
+    for _ in range(rounds + 1):
+        begin = time.perf_counter()
+        call()
+        samples.append(amount / (time.perf_counter() - begin))
+    return statistics.median(samples[1:])
+
+
+def report(case: str, seconds: dict, whole: float, amounts: dict, peak: float, read: float) -> None:
+    tokens = PROMPT if case == "prefill" else int(case)
+    title = f"prefill {PROMPT}" if case == "prefill" else f"decode, batch {case}"
+    print(f"\n{title}: {whole * 1e3:.2f} ms, {tokens / whole:.1f} tokens/s")
+    print("| part | ms | % | MFLOP | GFLOP/s | MB of weights | other MB | GB/s | share of the limit |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+
+    def row(name, taken, operations, weights, others):
+        limit = max(operations / peak, weights / read)
+        print(
+            f"| {name} | {taken * 1e3:.3f} | {taken / whole * 100:.1f} | {operations / 1e6:.1f} | "
+            f"{operations / taken / 1e9:.1f} | {weights / 1e6:.1f} | {others / 1e6:.2f} | "
+            f"{(weights + others) / taken / 1e9:.1f} | {limit / taken:.2f} |"
+        )
+
+    total = np.zeros(3)
+    for name, taken in seconds.items():
+        total += amounts[name]
+        row(name, taken, *amounts[name])
+    between = whole - sum(seconds.values())
+    print(f"| Python, checks | {between * 1e3:.3f} | {between / whole * 100:.1f} | | | | | | |")
+    row("all", whole, *total)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", nargs="+", default=["prefill", "1", "8", "32"], help="prefill, or batches")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--layers", type=int, default=12, help="layers of the model (default 12, GPT-2 124M)")
+    parser.add_argument("--context", type=int, default=128, help="tokens before a decode (default 128)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="steps, of which the median is printed (default 7)"
+    )
+    options = parser.parse_args()
+    for case in options.cases:
+        if case != "prefill" and not (case.isdigit() and int(case)):
+            parser.error(f"--cases: expected prefill or a number of sequences, got {case}")
+
+    config = GPT2Config(50257, options.layers, 12, 768, 1024)
+    packed = gpt.PackedWeights.pack(GPT2Weights.random(config), dtype=options.dtype)
+    model = gpt.GPT2(packed, num_threads=options.threads, clock=True)
+    peak = rate(peak_candidate(options.threads), options.rounds)
+    read = rate(read_candidate(256 << 20, options.threads), options.rounds)
+    print(
+        f"GPT-2's shapes, {options.layers} layers, {options.dtype}, threads: {options.threads}; {processor()}: "
+        f"{peak / 1e9:.0f} GFLOP/s, {read / 1e9:.1f} GB/s"
+    )
+    for case in options.cases:
+        seconds, whole = measure(model, case, options.context, options.rounds)
+        sequences = 1 if case == "prefill" else int(case)
+        rows, past = (PROMPT, 0) if case == "prefill" else (sequences, options.context)
+        amounts = work(config, options.dtype, rows, sequences, past)
+        report(case, seconds, whole, amounts, peak, read)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
