@@ -2,13 +2,14 @@
 //
 //   transformer.rows_linear %x, %w bias %b into %out
 //
-//   for each panel p                       its weights stay in L2
-//     for each block of at most 6 rows     (8 with AVX-512)
-//       acc[rows][nr / lanes] = 0          registers
-//       for k in 0 .. K
-//         acc[r][c] += x[r, k] * w[p, k, c]
-//       sums = acc                         a few lines of the first-level cache
-//       for each row r of the block
+//   for each chunk of rows                   its rows stay in L2
+//     for each panel p                       shared among threads
+//       for each block of at most 6 rows     (8 with AVX-512)
+//         acc[rows][nr / lanes] = 0          registers
+//         for k in 0 .. K
+//           acc[r][c] += x[r, k] * w[p, k, c]
+//         sums = acc                         a few kilobytes on the stack
+//       for each row r of the chunk
 //         out[r, p * nr + c] = epilogue(sums[r][c])
 //
 // One row's sum runs over k from first to last with one accumulator for each
@@ -28,6 +29,9 @@ namespace {
 
 /// How many steps of the k loop are written out; the rest follows unrolled.
 constexpr int64_t kUnroll = 2;
+
+/// What the rows of a chunk take of the second-level cache.
+constexpr int64_t kChunkBytes = int64_t(256) << 10;
 
 struct LinearKernel : Kernel<RowsLinearOp> {
   using Kernel::Kernel;
@@ -61,7 +65,7 @@ private:
     int64_t groups = panels / group;
     auto all = [&](Value panel, int64_t count) {
       Value sums = tileBuffer(b, op, rows, count);
-      block(b, op, panel, count, b.index(0), rows, sums, Value());
+      block(b, op, panel, count, b.index(0), rows, sums, b.index(0), Value());
       epilogue(b, op, panel, b.index(0), b.index(rows), sums);
     };
     b.parallel(b.index(0), b.index(groups),
@@ -72,28 +76,51 @@ private:
 
   // [even-blocks]
   /// Splits the rows evenly into blocks of at most tile.rows: 8 rows become
-  /// 4 + 4 and not 6 + 2, which would leave half of the units idle.
+  /// 4 + 4 and not 6 + 2, which would leave half of the units idle. Some blocks
+  /// go through all panels before the next do, so few that their rows stay in
+  /// the second-level cache.
   void many(KernelBuilder &b, RowsLinearOp op, Value rows) const {
+    int64_t most = blocksOfChunk(op);
     Value blocks = b.floorDiv(b.add(rows, b.index(tile.rows - 1)), tile.rows);
     Value atLeastOne = arith::MaxUIOp::create(b, blocks, b.index(1));
     Value size = arith::DivUIOp::create(b, rows, atLeastOne);
     Value larger = arith::RemUIOp::create(b, rows, atLeastOne);
     Value panels = b.index(op.getWeight().getType().getDimSize(0));
-    b.parallel(b.index(0), panels, [&](Value panel) {
-      Value sums = tileBuffer(b, op, tile.rows, 1);
-      b.loop(b.index(0), blocks, 1, [&](Value i) {
-        // The first `larger` blocks have a row more.
-        Value isLarger = b.less(i, larger);
-        Value begin = b.add(arith::MulIOp::create(b, i, size),
-                            b.select(isLarger, i, larger));
-        Value count = b.add(size, b.select(isLarger, b.index(1), b.index(0)));
+    b.loop(b.index(0), blocks, most, [&](Value first) {
+      Value count =
+          arith::MinUIOp::create(b, b.sub(blocks, first), b.index(most));
+      // The first `larger` blocks of all have a row more.
+      Value ahead = arith::MinUIOp::create(b, first, larger);
+      Value row = b.add(arith::MulIOp::create(b, first, size), ahead);
+      Value tall = arith::MinUIOp::create(b, b.sub(larger, ahead), count);
+      b.parallel(b.index(0), panels, [&](Value panel) {
+        Value sums = tileBuffer(b, op, most * tile.rows, 1);
+        Value begin = row, number = b.index(0);
         // Three rows are the fewest that come here, or half of the tile.
         int64_t fewest = std::min<int64_t>(3, (tile.rows + 1) / 2);
-        b.choose(count, fewest, tile.rows,
-                 [&](int64_t r) { block(b, op, panel, 1, begin, r, sums, i); });
-        epilogue(b, op, panel, begin, count, sums);
+        for (int64_t r = tile.rows; r >= fewest; --r) {
+          Value some = b.select(
+              b.equal(size, b.index(r)), b.sub(count, tall),
+              b.select(b.equal(size, b.index(r - 1)), tall, b.index(0)));
+          b.loop(b.index(0), some, 1, [&](Value i) {
+            Value at = b.add(begin, b.mul(i, r));
+            block(b, op, panel, 1, at, r, sums, b.sub(at, row),
+                  b.add(number, i));
+          });
+          begin = b.add(begin, b.mul(some, r));
+          number = b.add(number, some);
+        }
+        epilogue(b, op, panel, row, b.sub(begin, row), sums);
       });
     });
+  }
+
+  /// How many blocks' rows take a quarter of a megabyte.
+  int64_t blocksOfChunk(RowsLinearOp op) const {
+    int64_t bytes =
+        op.getDepth() * op.getX().getType().getElementTypeBitWidth() / 8;
+    int64_t blocks = kChunkBytes / (bytes * tile.rows);
+    return std::clamp<int64_t>(blocks, 4, 32);
   }
   // [/even-blocks]
 
@@ -106,10 +133,12 @@ private:
   }
 
   // [block]
-  /// The sums of `rows` rows x `group` panels. `number` counts the blocks of a
+  /// The sums of `rows` rows x `group` panels, to rows `place` on of `sums`.
+  /// `number` counts the blocks of a
   /// panel, and says which part of the next panel to ask for meanwhile.
   void block(KernelBuilder &b, RowsLinearOp op, Value panel, int64_t group,
-             Value row, int64_t rows, Value sums, Value number) const {
+             Value row, int64_t rows, Value sums, Value place,
+             Value number) const {
     Arithmetic arithmetic(b, op);
     int64_t vectors = tile.columns / tile.lanes;
     Values panels, at;
@@ -155,7 +184,8 @@ private:
     auto sum = acc.begin();
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t c = 0; c < group * vectors; ++c)
-        b.store(*sum++, sums, {b.index(r), b.index(c * tile.lanes)});
+        b.store(*sum++, sums,
+                {b.add(place, b.index(r)), b.index(c * tile.lanes)});
   }
   // [/block]
 
@@ -170,11 +200,13 @@ private:
     int64_t part = type.getDimSize(1) / kUnroll * line;
     Value flat = memref::CollapseShapeOp::create(
         b, op.getWeight(), ArrayRef<ReassociationIndices>{{0, 1, 2}});
-    Value next = b.mul(b.add(panel, b.index(1)), size);
-    Value at = b.add(b.mul(number, part), b.mul(k, line / kUnroll));
+    Value last = b.index(type.getDimSize(0) - 1);
+    Value next = arith::MinUIOp::create(b, b.add(panel, b.index(1)), last);
     // The last blocks of many find everything asked for already.
-    at = arith::MinUIOp::create(b, at, b.index(size - 1));
-    memref::PrefetchOp::create(b, flat, b.add(next, at), /*isWrite=*/false,
+    Value from = arith::MinUIOp::create(
+        b, b.mul(number, part), b.index(std::max<int64_t>(size - part, 0)));
+    Value at = b.add(b.add(b.mul(next, size), from), b.mul(k, line / kUnroll));
+    memref::PrefetchOp::create(b, flat, at, /*isWrite=*/false,
                                /*localityHint=*/3, /*isDataCache=*/true);
   }
   // [/prefetch]

@@ -35,6 +35,10 @@ Value KernelBuilder::add(Value a, Value b) {
   return arith::AddIOp::create(*this, a, b);
 }
 
+Value KernelBuilder::sub(Value a, Value b) {
+  return arith::SubIOp::create(*this, a, b);
+}
+
 Value KernelBuilder::mul(Value a, int64_t b) {
   return arith::MulIOp::create(*this, a, index(b));
 }
@@ -98,24 +102,6 @@ void KernelBuilder::branch(Value condition, function_ref<void()> then,
   then();
   setInsertionPointToStart(branch.elseBlock());
   otherwise();
-}
-
-void KernelBuilder::choose(Value value, int64_t first, int64_t last,
-                           function_ref<void(int64_t)> body) {
-  SmallVector<int64_t> cases;
-  for (int64_t n = first; n < last; ++n)
-    cases.push_back(n);
-  auto choice = scf::IndexSwitchOp::create(*this, TypeRange(), value, cases,
-                                           cases.size());
-  OpBuilder::InsertionGuard guard(*this);
-  auto fill = [&](Region &region, int64_t n) {
-    setInsertionPointToStart(&region.emplaceBlock());
-    body(n);
-    scf::YieldOp::create(*this);
-  };
-  for (auto [region, n] : llvm::zip(choice.getCaseRegions(), cases))
-    fill(region, n);
-  fill(choice.getDefaultRegion(), last);
 }
 
 Value KernelBuilder::stackBuffer(ArrayRef<int64_t> sizes, Type type) {

@@ -4,35 +4,40 @@
 
 // GONE-NOT: transformer.
 
-// One row takes four panels at a time, two rows two; more are split into blocks of 3 to 8, and a block's accumulators
-// enter the loop over k, are multiplied into, and are stored after it. The next panel is asked for meanwhile.
+// One row takes four panels at a time, two rows two. More are split into blocks of 8 to 3, so many in a chunk that
+// their rows stay in the second-level cache; a chunk goes through all panels. A block's accumulators enter the loop
+// over k, are multiplied into, and are stored after it, once for each height. The next panel is asked for meanwhile.
 // CHECK-LABEL: func.func @linear
-// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<8x32xf32>
+// CHECK:         %[[SUMS:.*]] = memref.alloca() {{.*}} : memref<256x32xf32>
 // CHECK:         scf.if
 // CHECK:           :8 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
 // CHECK-NOT:       prefetch
 // CHECK:         else
 // CHECK:           scf.for %{{.*}} = %c0 to %c2 step %c1
 // CHECK:             :8 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
-// CHECK:           scf.for %[[PANEL:.*]] = %c0 to %c4
-// CHECK:             scf.index_switch
-// CHECK-NEXT:        case 3
-// CHECK:               :6 = scf.for
-// CHECK:                 memref.prefetch
-// CHECK:             default
-// CHECK:               :16 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
-// CHECK-NOT:             store
-// CHECK:                 vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
-// CHECK:                 vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
-// CHECK-NOT:             store
-// CHECK-COUNT-32:        vector.fma {{.*}} : vector<16xf32>
-// CHECK-NOT:             fma
-// CHECK:                 scf.yield
-// CHECK:               vector.store {{.*}}, %[[SUMS]]
-// CHECK:             scf.for
-// CHECK:               vector.load %[[SUMS]]
-// CHECK:               arith.addf
-// CHECK:               vector.store {{.*}}, %arg3
+// CHECK:           scf.for %{{.*}} = %c0 to %{{.*}} step %c32
+// CHECK:             scf.for %[[PANEL:.*]] = %c0 to %c4 step %c1
+// CHECK:               scf.for %{{.*}} = %c0 to %{{.*}} step %c1
+// CHECK:                 :16 = scf.for %{{.*}} = %c0 to %c64 step %c2 iter_args(
+// CHECK:                   memref.prefetch
+// CHECK-NOT:               store
+// CHECK:                   vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
+// CHECK:                   vector.load %{{.*}} : memref<4x64x32xf32>, vector<16xf32>
+// CHECK-NOT:               store
+// CHECK-COUNT-32:          vector.fma {{.*}} : vector<16xf32>
+// CHECK-NOT:               fma
+// CHECK:                   scf.yield
+// CHECK:                 vector.store {{.*}}, %[[SUMS]]
+// CHECK:                 :14 = scf.for
+// CHECK:                 :12 = scf.for
+// CHECK:                 :10 = scf.for
+// CHECK:                 :8 = scf.for
+// CHECK:                 :6 = scf.for
+// CHECK:                   memref.prefetch
+// CHECK:               scf.for
+// CHECK:                 vector.load %[[SUMS]]
+// CHECK:                 arith.addf
+// CHECK:                 vector.store {{.*}}, %arg3
 func.func @linear(%x: memref<?x64xf32>, %w: memref<4x64x32xf32>, %b: memref<128xf32>, %out: memref<?x128xf32>) {
   transformer.rows_linear %x, %w bias %b into %out
       : memref<?x64xf32>, memref<4x64x32xf32>, memref<?x128xf32>, memref<128xf32>

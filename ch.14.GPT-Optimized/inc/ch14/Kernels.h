@@ -33,6 +33,7 @@ public:
   mlir::Value loadIndex(mlir::Value memref, mlir::ValueRange indices);
 
   mlir::Value add(mlir::Value a, mlir::Value b);  // index
+  mlir::Value sub(mlir::Value a, mlir::Value b);  // index
   mlir::Value mul(mlir::Value a, int64_t b);      // index
   mlir::Value floorDiv(mlir::Value a, int64_t b); // index, a >= 0
   mlir::Value rem(mlir::Value a, int64_t b);      // index, a >= 0
@@ -55,9 +56,6 @@ public:
   /// if (condition) then() else otherwise()
   void branch(mlir::Value condition, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise);
-  /// Calls body(n) for the n of first to last that `value` is.
-  void choose(mlir::Value value, int64_t first, int64_t last,
-              llvm::function_ref<void(int64_t)> body);
   mlir::Value less(mlir::Value a, mlir::Value b);  // index, unsigned
   mlir::Value equal(mlir::Value a, mlir::Value b); // index
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
