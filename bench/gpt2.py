@@ -6,13 +6,15 @@ Each engine runs in a process of its own, with random weights of that shape, in 
 int8 is Q8_0); they take turns, and what is printed is the median over rounds. Prefill: one prompt of 512 tokens.
 Decode: one token for each of B sequences after --context tokens. The limits are measured in the same run: a loop of
 multiply-adds in registers, and a loop that reads an array. --peers is a Python that has the peers (torch,
-ctranslate2, llama-cpp-python, gguf); one that cannot be imported is left out, and named.
+ctranslate2, llama-cpp-python, gguf); one that cannot be imported is left out, and named, and so is one that takes
+longer than --limit seconds for a turn.
 
 The exit status is 1 where ours is more than 5 % below the floor of its row: FLOORS times the best peer.
 """
 
 import argparse
 import pathlib
+import select
 import statistics
 import subprocess
 import sys
@@ -60,17 +62,32 @@ class Engine:
         self.ready = state == "ready"
         self.ready_seconds = time.perf_counter() - begin
 
-    def ask(self, line: str) -> float:
-        """Seconds that the engine took."""
+    def ask(self, line: str, limit: float) -> float:
+        """Seconds that the engine took; TimeoutError, and the end of its process, where they are more than `limit`."""
         print(line, file=self.process.stdin, flush=True)
+        if not select.select([self.process.stdout], [], [], limit)[0]:
+            self.process.kill()
+            raise TimeoutError(f"{self.name} is left out: `{line}` took more than {limit:g} s")
         answer = self.process.stdout.readline()
         if not answer:
             raise SystemExit(f"{self.name} ended in the middle of `{line}`")
         return float(answer)
 
     def close(self) -> None:
-        self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.stdin.close()
         self.process.wait()
+
+
+def ask(engines: list[Engine], engine: Engine, line: str, limit: float) -> float | None:
+    """Seconds that it took; None where it took too long, and then it is no longer among the engines."""
+    try:
+        return engine.ask(line, limit)
+    except TimeoutError as error:
+        print(error, file=sys.stderr)
+        engines.remove(engine)
+        engine.close()
+        return None
 
 
 def measure(engines: list[Engine], limits: dict, options, bar: tqdm) -> tuple[dict, dict]:
@@ -80,16 +97,17 @@ def measure(engines: list[Engine], limits: dict, options, bar: tqdm) -> tuple[di
     for case in ("prefill", *BATCHES):
         batch = 1 if case == "prefill" else case
         if case != "prefill":
-            for engine in engines:
-                engine.ask(f"start {batch} {options.context}")
+            for engine in list(engines):
+                ask(engines, engine, f"start {batch} {options.context}", options.limit)
         for turn in range(options.rounds + 1):
             for name, (call, work) in limits.items():
                 begin = time.perf_counter()
                 call()
                 rates[name].append(work / (time.perf_counter() - begin))
-            for engine in engines:
-                seconds = engine.ask(f"start 1 {PROMPT}" if case == "prefill" else "decode")
-                if turn:  # the first is for warming up
+            for engine in list(engines):
+                line = f"start 1 {PROMPT}" if case == "prefill" else "decode"
+                seconds = ask(engines, engine, line, options.limit)
+                if turn and seconds is not None:  # the first is for warming up
                     samples.setdefault(case, {}).setdefault(engine.name, []).append(seconds)
             bar.update()
     tokens = {case: PROMPT if case == "prefill" else case for case in samples}
@@ -120,7 +138,7 @@ def report(dtype: str, speeds: dict, limits: dict, engines: list[Engine], layers
             share = f"{ours * 2 * numbers / limits['peak']:.2f} of the f32 peak"
         reached &= not ours / best < 0.95 * floor
         label = f"prefill {PROMPT}" if case == "prefill" else f"decode, batch {case}"
-        values = " | ".join(f"{speed[name]:.1f}" for name in names)
+        values = " | ".join(f"{speed[name]:.1f}" if name in speed else "" for name in names)
         print(f"| {label} | {values} | {ours / best:.2f} | {floor} | {share} |")
     for engine in engines:
         print(f"{engine.name}: {engine.about}; ready after {engine.ready_seconds:.1f} s")
@@ -136,6 +154,9 @@ def main() -> int:
     parser.add_argument("--layers", type=int, default=12, help="layers of the model (default 12, GPT-2 124M)")
     parser.add_argument("--threads", type=int, default=1, help="threads of every engine (default 1)")
     parser.add_argument("--context", type=int, default=128, help="tokens before a decode (default 128)")
+    parser.add_argument(
+        "--limit", type=float, default=30, help="seconds a turn of an engine may take (default 30)"
+    )
     parser.add_argument("--peers", default=sys.executable, help="a Python that has the peers")
     options = parser.parse_args()
 

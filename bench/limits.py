@@ -6,6 +6,7 @@ to call, and how many operations or bytes one call is.
 
 import concurrent.futures
 import functools
+import mmap
 
 import numpy as np
 
@@ -90,11 +91,21 @@ def peak_candidate(threads: int = 1, steps: int = 200_000):
     return call, 2 * chains * width * steps * threads
 
 
+def _in_huge_pages(count: int) -> np.ndarray:
+    """`count` ones in memory that is asked to be in huge pages, as packed weights are."""
+    memory = mmap.mmap(-1, 4 * count)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    ones = np.frombuffer(memory, np.float32)
+    ones[:] = 1
+    return ones
+
+
 def read_candidate(num_bytes: int, threads: int = 1):
     """(what reads an array of about that size, its bytes). Each thread reads a part of its own."""
     streams, width = 8, ch10.tile()["lanes"]
     count = max(1, num_bytes // 4 // threads // (streams * width)) * streams * width
     text = read_ir(streams, width, count)
-    parts = [np.ones(count, np.float32) for _ in range(threads)]
+    parts = [_in_huge_pages(count) for _ in range(threads)]
     calls = [lambda x=x: ch8.execute(text, "read", [x], (streams, width)) for x in parts]
     return _together(calls), 4 * count * threads
