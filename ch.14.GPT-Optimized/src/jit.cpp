@@ -1,4 +1,9 @@
-// jit.cpp - compiles the step, once for each shape.
+// jit.cpp - compiles the step, once for each shape and, with a disk cache, once
+// for each machine.
+//
+//   StepShape --buildStep--> module --codeKey--> known on disk? --+--> address
+//                               +--pipeline, LLVM--> object, stored --+
+#include "ch1/Diagnostics.h"
 #include "ch10/Threads.h"
 #include "ch14/CompiledStep.h"
 
@@ -34,6 +39,14 @@ bool isPaired(Dtype dtype) {
          (dtype == Dtype::BFloat16 && ch10::hostHasBF16Dot());
 }
 
+ch1::JitOptions jitOptions(const StepShape &shape) {
+  ch1::JitOptions options;
+  options.positionIndependent = true; // an object file, loaded anywhere
+  if (shape.threads)
+    options.symbols = ch10::openMPSymbols();
+  return options;
+}
+
 LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
     : module(buildStep(context.get(), shape)) {
   PassManager passes(context.get());
@@ -41,17 +54,56 @@ LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
   ch1::runPipeline(passes, *module, recordStages ? &stages : nullptr);
 }
 
-CompiledStep::CompiledStep(const StepShape &shape) {
+/// Any function of this extension will do: its build is part of the key.
+static const void *const kCore = reinterpret_cast<const void *>(&buildStep);
+static constexpr char kKind[] = "code", kEntry[] = "_mlir_ciface_step";
+
+// [stored]
+/// The step from the disk; null where it is not there.
+static std::unique_ptr<ch3::StoredCode>
+load(ch3::DiskCache &disk, StringRef key, const ch1::JitOptions &options) {
+  std::optional<ch3::FileBytes> object =
+      disk.get(key, kKind, ch3::Check::Sha256);
+  if (!object)
+    return nullptr;
+  try {
+    auto code = std::make_unique<ch3::StoredCode>(
+        StringRef(object->bytes().data(), object->bytes().size()), options);
+    code->lookup(kEntry);
+    return code;
+  } catch (const ch1::CompileError &error) { // whole, but of no use
+    disk.reject(error.what());
+    return nullptr;
+  }
+}
+
+CompiledStep::CompiledStep(const StepShape &shape, ch3::DiskCache *disk) {
   auto start = std::chrono::steady_clock::now();
-  ch1::JitOptions options;
-  if (shape.threads)
-    options.symbols = ch10::openMPSymbols();
-  jit = std::make_unique<ch1::Jit>(*LoweredStep(shape).module, options);
-  jit->lookup("_mlir_ciface_step"); // compiles now, not at the first call
+  auto context = makeContext();
+  OwningOpRef<ModuleOp> module = buildStep(context.get(), shape);
+  PassManager passes(context.get());
+  buildPipeline(passes, shape.tile, shape.threads);
+  ch1::JitOptions options = jitOptions(shape);
+
+  std::string key;
+  if (disk) {
+    key = ch3::codeKey(*module, passes, options, kCore);
+    code = load(*disk, key, options);
+    fromDisk = code != nullptr;
+  }
+  if (!code) {
+    ch1::runPipeline(passes, *module);
+    std::string object = ch1::objectCode(*module, options);
+    code = std::make_unique<ch3::StoredCode>(object, options);
+    code->lookup(kEntry); // links now, not at the first call
+    if (disk)
+      disk->put(key, kKind, ch3::Check::Sha256, {object.data(), object.size()});
+  }
   seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
 }
+// [/stored]
 
 void CompiledStep::call(ArrayRef<void *> descriptors) const {
   // The packed convention: a pointer to each argument, and each argument is a
@@ -59,13 +111,13 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
   SmallVector<void *> pointers(descriptors), packed;
   for (void *&pointer : pointers)
     packed.push_back(&pointer);
-  jit->invoke("_mlir_ciface_step", packed);
+  code->invoke(kEntry, packed);
 }
 
 namespace {
 
 using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                       float, int64_t, Dtype, bool>;
+                       float, int64_t, Dtype, bool, std::string>;
 
 /// One shape. The lock is held by the thread that compiles it; code lives as
 /// long as a model uses it.
@@ -112,17 +164,19 @@ void keep(const std::shared_ptr<const CompiledStep> &step) {
 
 } // namespace
 
-std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
+std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s,
+                                                      ch3::DiskCache *disk) {
   std::shared_ptr<Entry> entry =
       entryOf({s.vocabulary, s.positions, s.width, s.heads, s.inner, s.pageSize,
-               s.epsilon, s.tile.lanes, s.dtype, s.threads});
+               s.epsilon, s.tile.lanes, s.dtype, s.threads,
+               disk ? disk->folder : std::string()});
   std::shared_ptr<const CompiledStep> step;
   {
     // One lock a shape: others compile other shapes meanwhile.
     std::lock_guard<std::mutex> guard(entry->compiling);
     step = entry->step.lock();
     if (!step) {
-      step = std::make_shared<const CompiledStep>(s);
+      step = std::make_shared<const CompiledStep>(s, disk);
       entry->step = step;
     }
   }

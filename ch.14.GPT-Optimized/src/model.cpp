@@ -150,7 +150,8 @@ static StepShape forThreads(StepShape shape, int64_t numThreads) {
   return shape;
 }
 
-Model::Model(StepShape s, const py::dict &given, int64_t numThreads)
+Model::Model(StepShape s, const py::dict &given, int64_t numThreads,
+             ch3::DiskCache *disk)
     : shape(forThreads(s, numThreads)), numThreads(numThreads) {
   for (const WeightShape &weight : weightShapes(s)) {
     if (!given.contains(weight.name))
@@ -173,7 +174,7 @@ Model::Model(StepShape s, const py::dict &given, int64_t numThreads)
     weights.push_back(std::move(array));
   }
   py::gil_scoped_release release;
-  compiled = CompiledStep::get(shape);
+  compiled = CompiledStep::get(shape, disk);
 }
 
 Model::~Model() = default;
