@@ -99,6 +99,11 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
       },
       "The assembly of the step on this machine.");
 
+  bindInspection(
+      m, "code_key",
+      [](const StepShape &shape) { return CompiledStep::key(shape); },
+      "All that the step's machine code depends on: its key on disk.");
+
   m.def(
       "aligned_zeros",
       [](const std::vector<int64_t> &shape, const py::object &dtype) {

@@ -54,9 +54,31 @@ LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
   ch1::runPipeline(passes, *module, recordStages ? &stages : nullptr);
 }
 
-/// Any function of this extension will do: its build is part of the key.
-static const void *const kCore = reinterpret_cast<const void *>(&buildStep);
-static constexpr char kKind[] = "code", kEntry[] = "_mlir_ciface_step";
+namespace {
+
+/// The module as it is built, what is to be done with it, and the key of what
+/// comes out.
+struct PlannedStep {
+  std::unique_ptr<MLIRContext> context = makeContext();
+  OwningOpRef<ModuleOp> module;
+  PassManager passes;
+  ch1::JitOptions options;
+
+  explicit PlannedStep(const StepShape &shape)
+      : module(buildStep(context.get(), shape)), passes(context.get()),
+        options(jitOptions(shape)) {
+    buildPipeline(passes, shape.tile, shape.threads);
+  }
+  std::string key() {
+    // Any function of this extension will do to say which build it is.
+    return ch3::codeKey(*module, passes, options,
+                        reinterpret_cast<const void *>(&buildStep));
+  }
+};
+
+constexpr char kKind[] = "code", kEntry[] = "_mlir_ciface_step";
+
+} // namespace
 
 // [stored]
 /// The step from the disk; null where it is not there.
@@ -65,7 +87,7 @@ load(ch3::DiskCache &disk, StringRef key, const ch1::JitOptions &options) {
   std::optional<ch3::FileBytes> object =
       disk.get(key, kKind, ch3::Check::Sha256);
   if (!object)
-    return nullptr;
+    return nullptr; // not there, or not to be trusted
   try {
     auto code = std::make_unique<ch3::StoredCode>(
         StringRef(object->bytes().data(), object->bytes().size()), options);
@@ -79,22 +101,17 @@ load(ch3::DiskCache &disk, StringRef key, const ch1::JitOptions &options) {
 
 CompiledStep::CompiledStep(const StepShape &shape, ch3::DiskCache *disk) {
   auto start = std::chrono::steady_clock::now();
-  auto context = makeContext();
-  OwningOpRef<ModuleOp> module = buildStep(context.get(), shape);
-  PassManager passes(context.get());
-  buildPipeline(passes, shape.tile, shape.threads);
-  ch1::JitOptions options = jitOptions(shape);
-
+  PlannedStep plan(shape);
   std::string key;
   if (disk) {
-    key = ch3::codeKey(*module, passes, options, kCore);
-    code = load(*disk, key, options);
+    key = plan.key();
+    code = load(*disk, key, plan.options);
     fromDisk = code != nullptr;
   }
   if (!code) {
-    ch1::runPipeline(passes, *module);
-    std::string object = ch1::objectCode(*module, options);
-    code = std::make_unique<ch3::StoredCode>(object, options);
+    ch1::runPipeline(plan.passes, *plan.module);
+    std::string object = ch1::objectCode(*plan.module, plan.options);
+    code = std::make_unique<ch3::StoredCode>(object, plan.options);
     code->lookup(kEntry); // links now, not at the first call
     if (disk)
       disk->put(key, kKind, ch3::Check::Sha256, {object.data(), object.size()});
@@ -104,6 +121,10 @@ CompiledStep::CompiledStep(const StepShape &shape, ch3::DiskCache *disk) {
           .count();
 }
 // [/stored]
+
+std::string CompiledStep::key(const StepShape &shape) {
+  return PlannedStep(shape).key();
+}
 
 void CompiledStep::call(ArrayRef<void *> descriptors) const {
   // The packed convention: a pointer to each argument, and each argument is a

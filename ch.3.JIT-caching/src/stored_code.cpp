@@ -6,7 +6,6 @@
 // ExecutionEngine takes modules only, so an object goes to the layer below it:
 // LLJIT, which links.
 #include "ch1/Diagnostics.h"
-#include "ch1/Pipeline.h"
 #include "ch3/StoredCode.h"
 
 #include "mlir/IR/Verifier.h"
@@ -105,7 +104,10 @@ std::string codeKey(ModuleOp module, PassManager &passes,
   key += "\npasses ";
   llvm::raw_string_ostream os(key);
   passes.printAsTextualPipeline(os);
-  return key + "\n" + ch1::print(module);
+  os << "\n";
+  // With locations, which a pass may look at.
+  module->print(os, OpPrintingFlags().enableDebugInfo());
+  return key;
 }
 // [/key]
 

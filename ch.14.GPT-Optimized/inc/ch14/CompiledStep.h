@@ -20,6 +20,9 @@ public:
 
   CompiledStep(const StepShape &shape, ch3::DiskCache *disk);
 
+  /// What the code of this shape is kept by on disk.
+  static std::string key(const StepShape &shape);
+
   /// Calls @step with the descriptors of all its arguments, in order.
   void call(llvm::ArrayRef<void *> descriptors) const;
 
