@@ -10,7 +10,7 @@ was filled by the process before. Medians, in milliseconds:
     python    from the start of the process to its first line        weights   load_gpt2_weights
     imports   NumPy, ch.14 and what it takes                         code      GPT2(weights)
 
-Memory is what the process holds when it has its first token: `mapped` is the part that the system keeps for all processes
+Memory is what the process holds when it has its first token; `mapped` is what the system keeps for all processes
 that use the same weights. Decode is the median time of 20 more tokens: weights that are mapped should be as fast as
 weights in memory. The exit status is 1 where the logits of a start differ from another's in any bit, or where a warm
 start took half a second or more.
@@ -31,9 +31,10 @@ import chapters
 
 # isort: split
 import safetensors.numpy
-from ch13_weights import GPT2Config, GPT2Weights
 from timing import processor
 from tqdm import tqdm
+
+from ch13_weights import GPT2Config, GPT2Weights
 
 START = """
 import sys, time
@@ -126,7 +127,9 @@ def main() -> int:
         folder, cache = pathlib.Path(name), pathlib.Path(name) / "cache"
         save_model(folder, options.layers)
         time.sleep(2.5)  # files that have just been written are not kept: they may still change
-        print(f"{processor()}, {options.threads} thread(s), {options.layers} layers, {options.rounds} rounds; ms, MB")
+        print(
+            f"{processor()}, {options.threads} thread(s), {options.layers} layers, {options.rounds} rounds; ms, MB"
+        )
         print(f"| | {' | '.join(PARTS)} | memory | mapped | decode |")
         print(f"|---|{'---:|' * (len(PARTS) + 3)}")
         bar = tqdm(total=2 * options.rounds * len(options.dtypes), unit="start", file=sys.stderr)
