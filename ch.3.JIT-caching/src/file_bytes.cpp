@@ -1,9 +1,11 @@
 // file_bytes.cpp - what a file holds, mapped by huge pages or copied into them.
 #include "ch3/FileBytes.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <sys/mman.h>
