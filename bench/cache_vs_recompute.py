@@ -66,7 +66,7 @@ def main() -> None:
 
     weights = ch13_weights.load_gpt2_weights()
     c = weights.config
-    model = gpt.GPT2(weights)
+    model = gpt.GPT2(weights, cache_dir=False)  # compiled, and not loaded
     print(f"compiling ch.14's step took {model.compile_seconds:.2f} s; tile: {gpt.host_tile()['reason']}")
     print(f"{'context':>8} {'ch.13, ms':>10} {'ch.14, ms':>10} {'ratio':>8} {'by counting':>12}")
     for context in map(int, options.contexts.split(",")):

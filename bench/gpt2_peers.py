@@ -39,7 +39,7 @@ class Ours:
 
         config = GPT2Config(VOCABULARY, LAYERS, HEADS, WIDTH, POSITIONS)
         packed = gpt.PackedWeights.pack(GPT2Weights.random(config), dtype=DTYPE)
-        self.model = gpt.GPT2(packed, num_threads=THREADS)
+        self.model = gpt.GPT2(packed, num_threads=THREADS, cache_dir=False)
         self.about = (
             f"compiled in {self.model.compile_seconds:.2f} s, weights {packed.num_bytes / 1e6:.0f} MB"
         )

@@ -139,17 +139,16 @@ class GPT2Weights:
 
 def load_gpt2_weights(path_or_id: str | pathlib.Path | None = None) -> GPT2Weights:
     """Loads a GPT-2 from a local directory or by its Hugging Face id; None is the bundled model."""
-    folder = _find_folder(path_or_id)
-    config = _read_config(folder / "config.json")
-    return GPT2Weights(
-        config, _read_tensors(folder, config), _read_tokenizer(folder / "tokenizer.json", config)
-    )
+    folder = find_folder(path_or_id)
+    config = read_config(folder)
+    return GPT2Weights(config, _read_tensors(folder, config), read_tokenizer(folder, config))
 
 
 # --- where the files are
 
 
-def _find_folder(path_or_id: str | pathlib.Path | None) -> pathlib.Path:
+def find_folder(path_or_id: str | pathlib.Path | None = None) -> pathlib.Path:
+    """The folder that load_gpt2_weights reads, downloaded first where it is named by a Hugging Face id."""
     if path_or_id is None:
         return _find_bundled_model()
     if not isinstance(path_or_id, (str, pathlib.PurePath)):
@@ -214,7 +213,9 @@ def _read_json(path: pathlib.Path) -> dict:
     return value
 
 
-def _read_config(path: pathlib.Path) -> GPT2Config:
+def read_config(folder: pathlib.Path) -> GPT2Config:
+    """The shape of the model in `folder`. ValueError for one that is not a GPT-2 as implemented here."""
+    path = folder / "config.json"
     fields = _read_json(path)
     if fields.get("model_type", "gpt2") != "gpt2":
         raise ValueError(f"{path}: model_type is {fields['model_type']!r}; only 'gpt2' is supported")
@@ -239,10 +240,10 @@ def _read_config(path: pathlib.Path) -> GPT2Config:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _open_files(folder: pathlib.Path) -> list[SafetensorsFile]:
-    """The file, or the files of a model stored in shards."""
+def weight_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The file with the tensors, or the files of a model that is stored in shards."""
     if (folder / "model.safetensors").is_file():
-        return [SafetensorsFile(folder / "model.safetensors")]
+        return [folder / "model.safetensors"]
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         other = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth", "*.h5") for p in folder.glob(pattern))
@@ -259,12 +260,12 @@ def _open_files(folder: pathlib.Path) -> list[SafetensorsFile]:
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
             raise ValueError(f"{index}: {name!r} is not the name of a safetensors file in this folder")
-    return [SafetensorsFile(folder / name) for name in sorted(names)]
+    return [folder / name for name in sorted(names)]
 
 
 # [read-tensors]
 def _read_tensors(folder: pathlib.Path, config: GPT2Config) -> dict[str, np.ndarray]:
-    files = _open_files(folder)
+    files = [SafetensorsFile(path) for path in weight_files(folder)]
     found: dict[str, tuple[SafetensorsFile, str]] = {}  # without the prefix -> where, and its name there
     for file in files:
         for stored_name in file.entries:
@@ -316,7 +317,9 @@ def _read_tensor(file: SafetensorsFile, stored_name: str, shape: tuple[int, ...]
     return tensor
 
 
-def _read_tokenizer(path: pathlib.Path, config: GPT2Config):
+def read_tokenizer(folder: pathlib.Path, config: GPT2Config):
+    """The tokenizer of the model in `folder` (a tokenizers.Tokenizer), or None where it has none."""
+    path = folder / "tokenizer.json"
     if not path.is_file():
         return None
     try:

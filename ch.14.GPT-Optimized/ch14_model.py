@@ -14,6 +14,7 @@ import numpy as np
 import ch14_gpt_optimized as ch14
 from ch13_weights import GPT2Weights
 from ch14_cache import KVCache
+from ch14_disk_cache import disk_cache
 from ch14_weights import PackedWeights
 
 
@@ -24,7 +25,8 @@ class GPT2:
     256. max_chunk_size: a longer prefill is computed in parts of this many tokens, which bounds the memory it
     works in and changes no bit of the result. num_threads: threads that share the work of a step (None: one for
     each processor that this process may use); they change no bit either. clock: take_part_seconds() says how
-    long each part of the steps took.
+    long each part of the steps took. cache_dir: where compiled code is kept for the next
+    process, as in load_gpt2_weights.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class GPT2:
         max_chunk_size: int = 512,
         num_threads: int | None = 1,
         clock: bool = False,
+        cache_dir: str | os.PathLike | bool | None = None,
     ):
         if isinstance(weights, GPT2Weights):
             weights = PackedWeights.pack(weights)
@@ -63,13 +66,19 @@ class GPT2:
             dtype=weights.dtype,
             num_threads=num_threads,
             clock=clock,
+            disk_cache=disk_cache(cache_dir),
         )
         self.cache = KVCache(config, page_size)
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds the step took to compile (once for each shape in a process)."""
+        """Seconds the step took to compile, or to load from the disk (once for each shape in a process)."""
         return self._model.compile_seconds
+
+    @property
+    def is_from_disk(self) -> bool:
+        """Was the step's code on the disk already?"""
+        return self._model.is_from_disk
 
     def take_part_seconds(self) -> dict[str, float]:
         """{part of the step: its seconds in all steps since the last call of this}; empty without clock=True."""

@@ -11,17 +11,26 @@ stacked in front, so that the step's loop over layers is a loop over the first i
     int8        w = integer * scale of the column, the integer from -127 to 127; in pairs
 
 In pairs, two neighbours of k lie side by side: [N / nr, K / 2, nr, 2], and K is padded with a zero.
+
+All arrays are parts of one block of memory, which is kept on disk as it is: the next process maps it.
 """
 
+import hashlib
+import json
+import math
+import os
 import pathlib
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+import ch13_safetensors
 import ch13_weights
 import ch14_gpt_optimized as ch14
 from ch13_weights import GPT2Config, GPT2Weights
+from ch14_disk_cache import disk_cache
 
 DTYPES = ("float32", "bfloat16", "int8")
 
@@ -48,7 +57,7 @@ class PackedWeights:
     """A GPT-2 ready to run: its config, its tokenizer (or None) and the packed arrays.
 
     lanes: the vectors that the arrays are packed for, see Model. dtype: how matrices are kept, one of DTYPES;
-    vectors are float32.
+    vectors are float32. block: the memory that the arrays are parts of, uint8, or None.
     """
 
     config: GPT2Config
@@ -56,6 +65,7 @@ class PackedWeights:
     tokenizer: Any = None
     lanes: int | None = None
     dtype: str = "float32"
+    block: np.ndarray | None = None
 
     @property
     def num_bytes(self) -> int:
@@ -69,26 +79,51 @@ class PackedWeights:
         lanes: for vectors of 16, 8 or 4 floats (None: this machine's). Tests try all of them anywhere.
         dtype: one of DTYPES, ValueError for another.
         """
-        if dtype not in DTYPES:
-            raise ValueError(f"dtype: expected {', '.join(map(repr, DTYPES))}, got {dtype!r}")
         config, tensors = weights.config, weights.tensors
-        shapes = ch14.weight_shapes(
-            vocabulary=config.vocab_size,
-            positions=config.n_positions,
-            width=config.n_embd,
-            inner=config.n_inner,
-            layers=config.n_layer,
-            lanes=lanes,
-            dtype=dtype,
-        )
-        arrays = {name: ch14.aligned_zeros(shape, kind) for name, (shape, kind) in shapes.items()}
+        shapes = _shapes(config, dtype, lanes)
+        block = ch14.aligned_zeros([_block_bytes(shapes)], "uint8")
+        arrays = _parts(block, shapes)
         _fill(arrays, "table", (), tensors["wte.weight"].T)
         for name, tensor in MODEL_TENSORS.items():
             _fill(arrays, name, (), tensors[tensor])
         for name, tensor in LAYER_TENSORS.items():
             for layer in range(config.n_layer):
                 _fill(arrays, name, layer, tensors[f"h.{layer}.{tensor}"])
-        return cls(config, arrays, weights.tokenizer, lanes, dtype)
+        return cls(config, arrays, weights.tokenizer, lanes, dtype, block)
+
+
+def _shapes(config: GPT2Config, dtype: str, lanes: int | None = None) -> dict[str, tuple[tuple, str]]:
+    """{name: (shape, dtype)} of the packed arrays of such a model."""
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype: expected {', '.join(map(repr, DTYPES))}, got {dtype!r}")
+    return ch14.weight_shapes(
+        vocabulary=config.vocab_size,
+        positions=config.n_positions,
+        width=config.n_embd,
+        inner=config.n_inner,
+        layers=config.n_layer,
+        lanes=lanes,
+        dtype=dtype,
+    )
+
+
+def _num_bytes(shape: tuple, kind: str) -> int:
+    """Of an array's part of the block: whole cache lines."""
+    return -(-math.prod(shape) * np.dtype(kind).itemsize // 64) * 64
+
+
+def _block_bytes(shapes: dict[str, tuple[tuple, str]]) -> int:
+    return sum(_num_bytes(shape, kind) for shape, kind in shapes.values())
+
+
+def _parts(block: np.ndarray, shapes: dict[str, tuple[tuple, str]]) -> dict[str, np.ndarray]:
+    """The packed arrays, one behind the other in `block`."""
+    arrays, begin = {}, 0
+    for name, (shape, kind) in shapes.items():
+        count = math.prod(shape) * np.dtype(kind).itemsize
+        arrays[name] = block[begin : begin + count].view(kind).reshape(shape)
+        begin += _num_bytes(shape, kind)
+    return arrays
 
 
 def _fill(arrays: dict[str, np.ndarray], name: str, layer: int | tuple, tensor: np.ndarray) -> None:
@@ -145,13 +180,62 @@ def _pack(packed: np.ndarray, tensor: np.ndarray) -> None:
 # [/pack]
 
 
-def load_gpt2_weights(path_or_id: str | pathlib.Path | None = None, dtype: str = "float32") -> PackedWeights:
+# [source]
+# A file whose time of change is younger than this can change again and keep it: clocks of file systems tick slowly.
+SETTLED_S = 2.0
+
+
+def _source(folder: pathlib.Path) -> tuple[list, float]:
+    """What says whether the files of a model have changed, and the time when they last did.
+
+    Reading half a gigabyte to hash it would take as long as all the rest. A file system keeps account of changes:
+    whatever writes to a file, or puts another in its place, changes its ctime, which no program can set.
+    """
+    stats = {os.path.realpath(path): path.stat() for path in ch13_weights.weight_files(folder)}
+    identity = [[path, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for path, s in stats.items()]
+    return identity, max(max(s.st_mtime, s.st_ctime) for s in stats.values())
+
+
+def _packing() -> str:
+    """The code that reads and packs: a hash of its text."""
+    files = [ch13_weights.__file__, ch13_safetensors.__file__, __file__]
+    return hashlib.sha256(b"".join(pathlib.Path(file).read_bytes() for file in files)).hexdigest()
+
+
+# [/source]
+
+
+# [load]
+def load_gpt2_weights(
+    path_or_id: str | pathlib.Path | None = None,
+    dtype: str = "float32",
+    cache_dir: str | os.PathLike | bool | None = None,
+) -> PackedWeights:
     """Loads a GPT-2 from a local directory or by its Hugging Face id (None: the bundled model) and packs it.
 
     dtype: how the matrices are kept in memory, and multiplied: "float32"; "bfloat16", half the bytes;
-    "int8", a quarter, with a scale for each column. ValueError for another dtype, and for whatever ch.13's
-    loader refuses.
+    "int8", a quarter, with a scale for each column. cache_dir: a folder where packed weights are kept for the next
+    process (None: the usual one, see ch14_disk_cache; False: none); arrays that come from there are read-only.
+    ValueError for another dtype, and for whatever ch.13's loader refuses.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype: expected {', '.join(map(repr, DTYPES))}, got {dtype!r}")
-    return PackedWeights.pack(ch13_weights.load_gpt2_weights(path_or_id), dtype=dtype)
+    cache, folder = disk_cache(cache_dir), ch13_weights.find_folder(path_or_id)
+    config = ch13_weights.read_config(folder)
+    shapes = _shapes(config, dtype)
+    if cache is None:
+        return PackedWeights.pack(ch13_weights.load_gpt2_weights(folder), dtype=dtype)
+
+    begun = time.time()
+    source, changed = _source(folder)
+    key = json.dumps([source, shapes, _packing()])
+    block = cache.get(key, "weights")
+    if block is not None and len(block) == _block_bytes(shapes):
+        tokenizer = ch13_weights.read_tokenizer(folder, config)
+        return PackedWeights(config, _parts(block, shapes), tokenizer, None, dtype, block)
+
+    packed = PackedWeights.pack(ch13_weights.load_gpt2_weights(folder), dtype=dtype)
+    if changed < begun - SETTLED_S and _source(folder)[0] == source:
+        cache.put(key, "weights", packed.block)
+    return packed
+
+
+# [/load]

@@ -82,6 +82,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_options(-Xclang -fno-pch-timestamp) # lets ccache reuse the header
 endif()
 
+# What is kept on disk is kept by the build of the library that made it (ch.14).
+add_link_options(-Wl,--build-id)
+
 # --- Sanitizers ---------------------------------------------------------------------
 set(COURSE_SANITIZE "" CACHE STRING "sanitizers for every target: address,undefined or thread")
 if(COURSE_SANITIZE)

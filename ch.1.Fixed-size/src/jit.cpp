@@ -18,6 +18,7 @@
 #include "llvm/ExecutionEngine/Orc/Core.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/ExecutionEngine/Orc/Mangling.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -41,8 +42,8 @@ static T take(llvm::Expected<T> expected, const std::string &what) {
 // [/take]
 
 // [target-machine]
-static std::unique_ptr<llvm::TargetMachine>
-hostTargetMachine(const JitOptions &options) {
+static llvm::orc::JITTargetMachineBuilder
+hostTarget(const JitOptions &options) {
   static std::once_flag once;
   std::call_once(once, [] {
     llvm::InitializeNativeTarget();
@@ -53,7 +54,16 @@ hostTargetMachine(const JitOptions &options) {
                       "the host's processor is unknown to LLVM");
   builder.setCodeGenOptLevel(
       static_cast<llvm::CodeGenOptLevel>(options.optLevel));
-  return take(builder.createTargetMachine(), "no target machine for the host");
+  if (options.positionIndependent)
+    builder.setRelocationModel(llvm::Reloc::PIC_)
+        .setCodeModel(llvm::CodeModel::Small);
+  return builder;
+}
+
+static std::unique_ptr<llvm::TargetMachine>
+hostTargetMachine(const JitOptions &options) {
+  return take(hostTarget(options).createTargetMachine(),
+              "no target machine for the host");
 }
 // [/target-machine]
 
@@ -166,16 +176,67 @@ std::string llvmIR(ModuleOp module, const JitOptions &options) {
   return text;
 }
 
-std::string assembly(ModuleOp module, const JitOptions &options) {
-  HostModule host(module, options);
+static std::string emit(HostModule &host, llvm::CodeGenFileType type) {
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream os(text);
   llvm::legacy::PassManager codegen;
-  if (host.machine->addPassesToEmitFile(codegen, os, nullptr,
-                                        llvm::CodeGenFileType::AssemblyFile))
-    throw CompileError("LLVM cannot print assembly for this host");
+  if (host.machine->addPassesToEmitFile(codegen, os, nullptr, type))
+    throw CompileError("LLVM cannot print code for this host");
   codegen.run(*host.module);
   return text.str().str();
 }
+
+std::string assembly(ModuleOp module, const JitOptions &options) {
+  HostModule host(module, options);
+  return emit(host, llvm::CodeGenFileType::AssemblyFile);
+}
+
+// [object]
+/// void _mlir_NAME(void **arguments): each element points to one argument.
+static void addPackedWrapper(llvm::Function &function) {
+  llvm::Module &module = *function.getParent();
+  llvm::IRBuilder<> b(module.getContext());
+  auto *wrapper = llvm::Function::Create(
+      llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy()}, false),
+      llvm::Function::ExternalLinkage, "_mlir_" + function.getName(), module);
+  b.SetInsertPoint(llvm::BasicBlock::Create(module.getContext(), "", wrapper));
+  llvm::Value *list = wrapper->getArg(0);
+  llvm::SmallVector<llvm::Value *> arguments;
+  for (llvm::Argument &argument : function.args()) {
+    llvm::Value *place =
+        b.CreateConstGEP1_64(b.getPtrTy(), list, argument.getArgNo());
+    arguments.push_back(
+        b.CreateLoad(argument.getType(), b.CreateLoad(b.getPtrTy(), place)));
+  }
+  llvm::Value *result = b.CreateCall(&function, arguments);
+  if (!result->getType()->isVoidTy())
+    b.CreateStore(result, b.CreateLoad(b.getPtrTy(),
+                                       b.CreateConstGEP1_64(b.getPtrTy(), list,
+                                                            arguments.size())));
+  b.CreateRetVoid();
+}
+
+std::string objectCode(ModuleOp module, const JitOptions &options) {
+  checkSymbols(module, options);
+  HostModule host(module, options);
+  SmallVector<llvm::Function *> functions; // before wrappers are among them
+  for (llvm::Function &function : *host.module)
+    if (!function.isDeclaration() && !function.hasLocalLinkage())
+      functions.push_back(&function);
+  for (llvm::Function *function : functions)
+    addPackedWrapper(*function);
+  return emit(host, llvm::CodeGenFileType::ObjectFile);
+}
+
+std::string hostText(const JitOptions &options) {
+  auto target = hostTarget(options);
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << target.getTargetTriple().str() << " " << target.getCPU() << " "
+      << target.getFeatures().getString() << " O" << options.optLevel
+      << (options.positionIndependent ? " pic" : "");
+  return text;
+}
+// [/object]
 
 } // namespace ch1

@@ -1,6 +1,7 @@
 // bindings.cpp - the Python module ch14_gpt_optimized.
 #include "ch1/Arrays.h"
 #include "ch14/CachedForward.h"
+#include "ch14/DiskCachePython.h"
 #include "ch14/Model.h"
 #include <pybind11/stl.h>
 
@@ -96,9 +97,14 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
   bindInspection(
       m, "assembly",
       [](const StepShape &shape) {
-        return ch1::assembly(*LoweredStep(shape).module);
+        return ch1::assembly(*LoweredStep(shape).module, jitOptions(shape));
       },
       "The assembly of the step on this machine.");
+
+  bindInspection(
+      m, "code_key",
+      [](const StepShape &shape) { return CompiledStep::key(shape); },
+      "All that the step's machine code depends on: its key on disk.");
 
   m.def(
       "aligned_zeros",
@@ -145,17 +151,19 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
       "Matrices are panels\n[…, N / nr, K, nr], or with pairs […, N / nr, "
       "K / 2, 2 nr].");
 
+  bindDiskCache(m);
   py::class_<Model>(m, "Model",
                     "Packed weights bound to the compiled step of their shape.")
       .def(py::init([](const py::dict &weights, int64_t vocabulary,
                        int64_t positions, int64_t width, int64_t heads,
                        int64_t inner, int64_t pageSize, float epsilon,
                        std::optional<int64_t> lanes, const std::string &dtype,
-                       int64_t numThreads, bool clock) {
+                       int64_t numThreads, bool clock,
+                       ch3::DiskCache *disk) {
              return std::make_unique<Model>(
                  makeShape(vocabulary, positions, width, heads, inner, pageSize,
                            epsilon, lanes, dtype, false, clock),
-                 weights, numThreads);
+                 weights, numThreads, disk);
            }),
            py::arg("weights"), py::kw_only(), py::arg("vocabulary"),
            py::arg("positions"), py::arg("width"), py::arg("heads"),
@@ -163,6 +171,7 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            py::arg("epsilon") = 1e-5f, py::arg("lanes") = py::none(),
            py::arg("dtype") = "float32", py::arg("num_threads") = 1,
            py::arg("clock") = false,
+           py::arg("disk_cache") = py::none(),
            "weights: {name: array}, see weight_shapes. lanes: floats in a "
            "vector (16, 8\nor 4; None: this host's), which decides the "
            "register tile and so how\nweights are packed; every choice gives "
@@ -171,7 +180,8 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            "no number of them changes a bit. RuntimeError where\nthere is no "
            "OpenMP runtime for more than one. clock: count the time of each "
            "part of the step\n(take_part_seconds), at the cost of a compile "
-           "of its own.")
+           "of its own. disk_cache: a DiskCache in which compiled code is "
+           "looked for\nand kept (None: nowhere).")
       .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
            py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
            py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),
@@ -199,8 +209,10 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            "clock=True.")
       .def_property_readonly(
           "compile_seconds", &Model::compileSeconds,
-          "Seconds it took to compile the step (once for each "
-          "shape in a process).")
+          "Seconds it took to compile the step, or to load it from the disk "
+          "(once for\neach shape in a process).")
+      .def_property_readonly("is_from_disk", &Model::isFromDisk,
+                             "Was the code on the disk already?")
       .def_property_readonly("num_layers", &Model::numLayers)
       .def_readonly("num_threads", &Model::numThreads);
 
@@ -208,6 +220,8 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
 
   ch1::bindPythonNames(
       m, {{"ch14_weights", {"PackedWeights", "load_gpt2_weights"}},
+          {"ch14_disk_cache",
+           {"DiskCacheInfo", "disk_cache_info", "clear_disk_cache"}},
           {"ch14_cache", {"KVCache"}},
           {"ch14_model", {"GPT2"}},
           {"ch14_generate", {"generate", "generate_ids"}}});

@@ -1,4 +1,9 @@
-// jit.cpp - compiles the step, once for each shape.
+// jit.cpp - compiles the step, once for each shape and, with a disk cache, once
+// for each machine.
+//
+//   StepShape --buildStep--> module --codeKey--> known on disk? --+--> address
+//                               +--pipeline, LLVM--> object, stored --+
+#include "ch1/Diagnostics.h"
 #include "ch10/Threads.h"
 #include "ch14/CompiledStep.h"
 
@@ -34,6 +39,14 @@ bool isPaired(Dtype dtype) {
          (dtype == Dtype::BFloat16 && ch10::hostHasBF16Dot());
 }
 
+ch1::JitOptions jitOptions(const StepShape &shape) {
+  ch1::JitOptions options;
+  options.positionIndependent = true; // an object file, loaded anywhere
+  if (shape.threads)
+    options.symbols = ch10::openMPSymbols();
+  return options;
+}
+
 LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
     : module(buildStep(context.get(), shape)) {
   PassManager passes(context.get());
@@ -41,16 +54,76 @@ LoweredStep::LoweredStep(const StepShape &shape, bool recordStages)
   ch1::runPipeline(passes, *module, recordStages ? &stages : nullptr);
 }
 
-CompiledStep::CompiledStep(const StepShape &shape) {
-  auto start = std::chrono::steady_clock::now();
+namespace {
+
+/// The module as it is built, what is to be done with it, and the key of what
+/// comes out.
+struct PlannedStep {
+  std::unique_ptr<MLIRContext> context = makeContext();
+  OwningOpRef<ModuleOp> module;
+  PassManager passes;
   ch1::JitOptions options;
-  if (shape.threads)
-    options.symbols = ch10::openMPSymbols();
-  jit = std::make_unique<ch1::Jit>(*LoweredStep(shape).module, options);
-  jit->lookup("_mlir_ciface_step"); // compiles now, not at the first call
+
+  explicit PlannedStep(const StepShape &shape)
+      : module(buildStep(context.get(), shape)), passes(context.get()),
+        options(jitOptions(shape)) {
+    buildPipeline(passes, shape.tile, shape.threads, shape.clock);
+  }
+  std::string key() {
+    // Any function of this extension will do to say which build it is.
+    return ch3::codeKey(*module, passes, options,
+                        reinterpret_cast<const void *>(&buildStep));
+  }
+};
+
+constexpr char kKind[] = "code", kEntry[] = "_mlir_ciface_step";
+
+} // namespace
+
+// [stored]
+/// The step from the disk; null where it is not there.
+static std::unique_ptr<ch3::StoredCode>
+load(ch3::DiskCache &disk, StringRef key, const ch1::JitOptions &options) {
+  std::optional<ch3::FileBytes> object =
+      disk.get(key, kKind, ch3::Check::Sha256);
+  if (!object)
+    return nullptr; // not there, or not to be trusted
+  try {
+    auto code = std::make_unique<ch3::StoredCode>(
+        StringRef(object->bytes().data(), object->bytes().size()), options);
+    code->lookup(kEntry);
+    return code;
+  } catch (const ch1::CompileError &error) { // whole, but of no use
+    disk.reject(error.what());
+    return nullptr;
+  }
+}
+
+CompiledStep::CompiledStep(const StepShape &shape, ch3::DiskCache *disk) {
+  auto start = std::chrono::steady_clock::now();
+  PlannedStep plan(shape);
+  std::string key;
+  if (disk) {
+    key = plan.key();
+    code = load(*disk, key, plan.options);
+    fromDisk = code != nullptr;
+  }
+  if (!code) {
+    ch1::runPipeline(plan.passes, *plan.module);
+    std::string object = ch1::objectCode(*plan.module, plan.options);
+    code = std::make_unique<ch3::StoredCode>(object, plan.options);
+    code->lookup(kEntry); // links now, not at the first call
+    if (disk)
+      disk->put(key, kKind, ch3::Check::Sha256, {object.data(), object.size()});
+  }
   seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();
+}
+// [/stored]
+
+std::string CompiledStep::key(const StepShape &shape) {
+  return PlannedStep(shape).key();
 }
 
 void CompiledStep::call(ArrayRef<void *> descriptors) const {
@@ -59,13 +132,13 @@ void CompiledStep::call(ArrayRef<void *> descriptors) const {
   SmallVector<void *> pointers(descriptors), packed;
   for (void *&pointer : pointers)
     packed.push_back(&pointer);
-  jit->invoke("_mlir_ciface_step", packed);
+  code->invoke(kEntry, packed);
 }
 
 namespace {
 
 using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-                       float, int64_t, Dtype, bool, bool>;
+                       float, int64_t, Dtype, bool, bool, std::string>;
 
 /// One shape. The lock is held by the thread that compiles it; code lives as
 /// long as a model uses it.
@@ -112,17 +185,19 @@ void keep(const std::shared_ptr<const CompiledStep> &step) {
 
 } // namespace
 
-std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s) {
+std::shared_ptr<const CompiledStep> CompiledStep::get(const StepShape &s,
+                                                      ch3::DiskCache *disk) {
   std::shared_ptr<Entry> entry =
       entryOf({s.vocabulary, s.positions, s.width, s.heads, s.inner, s.pageSize,
-               s.epsilon, s.tile.lanes, s.dtype, s.threads, s.clock});
+               s.epsilon, s.tile.lanes, s.dtype, s.threads, s.clock,
+               disk ? disk->folder : std::string()});
   std::shared_ptr<const CompiledStep> step;
   {
     // One lock a shape: others compile other shapes meanwhile.
     std::lock_guard<std::mutex> guard(entry->compiling);
     step = entry->step.lock();
     if (!step) {
-      step = std::make_shared<const CompiledStep>(s);
+      step = std::make_shared<const CompiledStep>(s, disk);
       entry->step = step;
     }
   }

@@ -151,7 +151,8 @@ static StepShape forThreads(StepShape shape, int64_t numThreads) {
   return shape;
 }
 
-Model::Model(StepShape s, const py::dict &given, int64_t numThreads)
+Model::Model(StepShape s, const py::dict &given, int64_t numThreads,
+             ch3::DiskCache *disk)
     : shape(forThreads(s, numThreads)), numThreads(numThreads) {
   for (const WeightShape &weight : weightShapes(s)) {
     if (!given.contains(weight.name))
@@ -174,7 +175,7 @@ Model::Model(StepShape s, const py::dict &given, int64_t numThreads)
     weights.push_back(std::move(array));
   }
   py::gil_scoped_release release;
-  compiled = CompiledStep::get(shape);
+  compiled = CompiledStep::get(shape, disk);
   if (shape.clock) {
     auto context = makeContext();
     for (const std::string &part : partNames(*buildStep(context.get(), shape)))

@@ -23,6 +23,8 @@ struct JitOptions {
   std::vector<std::string> sharedLibraries;
   /// Functions of this process that the module may call, by name.
   std::vector<std::pair<std::string, void *>> symbols;
+  /// Code that runs wherever it is loaded, as an object file must be.
+  bool positionIndependent = false;
 };
 
 /// Machine code for one module. Calls may come from several threads at once.
@@ -55,5 +57,14 @@ std::string llvmIR(mlir::ModuleOp module, const JitOptions &options = {});
 
 /// The assembly of a lowered module for this machine, as Jit would compile it.
 std::string assembly(mlir::ModuleOp module, const JitOptions &options = {});
+
+/// The same as the bytes of an object file, with a "packed" wrapper for each
+/// function as Jit::invoke() wants it. Ask for code that is positionIndependent
+/// to load it later. Throws CompileError.
+std::string objectCode(mlir::ModuleOp module, const JitOptions &options = {});
+
+/// What machine code depends on beside the module: this machine as LLVM names
+/// it (triple, processor, features) and the options.
+std::string hostText(const JitOptions &options = {});
 
 } // namespace ch1

@@ -20,8 +20,10 @@ void checkShape(const StepShape &shape);
 class Model {
 public:
   /// `weights` maps the names of weightShapes() to arrays in C order.
-  /// Throws ValueError for a number of threads below 1.
-  Model(StepShape shape, const pybind11::dict &weights, int64_t numThreads);
+  /// disk: where compiled code is kept, or null. Throws ValueError for a number
+  /// of threads below 1.
+  Model(StepShape shape, const pybind11::dict &weights, int64_t numThreads,
+        ch3::DiskCache *disk);
 
   /// See the docstring in bindings.cpp.
   pybind11::array
@@ -37,6 +39,7 @@ public:
   std::vector<std::pair<std::string, double>> takePartSeconds();
 
   double compileSeconds() const { return compiled->compileSeconds(); }
+  bool isFromDisk() const { return compiled->isFromDisk(); }
   int64_t numLayers() const { return layers; }
   const StepShape shape;
   const int64_t numThreads;

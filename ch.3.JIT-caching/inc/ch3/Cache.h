@@ -5,8 +5,8 @@
 //                    +-- new: make() ---------------> value        a miss
 //
 // It is here for compiled functions, but knows nothing of compiling. What is
-// left out: a cache that outlives the process, and weights (each value counts
-// as one, however large).
+// left out: a cache that outlives the process (ch3/DiskCache.h), and weights
+// (each value counts as one, however large).
 #pragma once
 
 #include <algorithm>
