@@ -132,7 +132,7 @@ def prefixes(args) -> None:
 
 def stalls(args) -> None:
     """Gaps between the tokens of 8 running requests, without and while a prompt of 900 tokens is read."""
-    chunk_sizes = (16, 32, 64, 128, 256, 1024)
+    chunk_sizes = (None, 16, 32, 64, 128, 256, 1024)  # None: the default
     longest = min(900, args.weights.config.n_positions - 1)
     gaps = {size: [] for size in (0, *chunk_sizes)}  # 0: no long prompt
     waits = {size: [] for size in chunk_sizes}
@@ -167,8 +167,8 @@ def stalls(args) -> None:
     print("|---|---|---|---|---|")
     for size, values in gaps.items():
         p50, p99 = np.percentile(values, [50, 99]) * 1e3
-        wait = f"{statistics.median(waits[size]) * 1e3:.0f}" if size else ""
-        name = f"{size} tokens" if size else "no long prompt"
+        wait = f"{statistics.median(waits[size]) * 1e3:.0f}" if size != 0 else ""
+        name = "the default" if size is None else f"{size} tokens" if size else "no long prompt"
         print(f"| {name} | {p50:.1f} | {p99:.1f} | {p99 / calm:.1f} | {wait} |")
     print()
 

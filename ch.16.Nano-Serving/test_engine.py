@@ -150,7 +150,7 @@ def test_an_older_prompt_may_cost_a_younger_answer_its_pages(monkeypatch):
     def split_evenly(requests, budget):
         chunks = []
         for request in requests:
-            num = min(request.num_pending_tokens, max(1, budget // 2))
+            num = min(request.num_pending_tokens, max(1, budget.num_tokens // 2))
             chunks.append(Chunk(request, request.num_computed_tokens, request.num_computed_tokens + num))
         return chunks
 

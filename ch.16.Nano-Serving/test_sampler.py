@@ -78,10 +78,11 @@ def test_weights_are_the_naive_probabilities(params, seed, output):
     (choice,) = sampler.choose(logits[None], [asked])
     assert expected[choice.token] > 0 or near_a_border(expected, params)
     if params.temperature > 0:
-        row = sampler._adjust(logits, asked) if params.changes_logits else logits
-        weights = np.zeros(VOCAB)
-        tokens, kept = sampler._weigh(row, row.max(), params)
-        weights[slice(None) if tokens is None else tokens] = kept
+        table = logits[None].copy()
+        if params.changes_logits:
+            sampler._adjust(table[0], asked)
+        columns, (weights,) = sampler._weigh(table, table.max(axis=1), [params])
+        assert columns is None, "rows that share a table keep all columns"
         differing = np.flatnonzero((weights > 0) != (expected > 1e-37))
         assert differing.size <= 1, "at most the token at the border of a filter, which rounding decides"
         if not differing.size:
@@ -92,20 +93,40 @@ def near_a_border(expected, params):
     return params.top_p < 1 or params.min_p > 0
 
 
-@given(st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), st.randoms())
+@pytest.mark.parametrize("table", [2**16, 3 * VOCAB, 1])  # all rows share a table, three do, each has its own
+@given(
+    rows=st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), random=st.randoms()
+)
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_rows_of_a_batch_are_chosen_as_alone(rows, random):
+def test_rows_of_a_batch_are_chosen_as_alone(table, rows, random):
     """The same choices, to the last bit of the log-probabilities, whatever the other rows and their order."""
     rng = np.random.default_rng(random.randrange(2**32))
-    logits = (rng.standard_normal((len(rows), VOCAB)) * 4).astype(np.float32)
+    logits = (rng.standard_normal((len(rows), VOCAB)) * rng.choice([0.5, 4])).astype(np.float32)
+    if rng.random() < 0.3:
+        logits = logits.round()  # many are equal
     requests = [request(p, seed, output=rng.integers(0, VOCAB, rng.integers(0, 9))) for p, seed in rows]
     logits[rng.random(len(rows)) < 0.1, 5] = np.nan
-    together = Sampler(VOCAB).choose(logits, requests)
+    together = sampler_of(table).choose(logits, requests)
     for row, asked, choice in zip(logits, requests, together):
-        assert Sampler(VOCAB).choose(row[None].copy(), [asked]) == [choice]
+        assert sampler_of(table).choose(row[None].copy(), [asked]) == [choice]
     order = random.sample(range(len(rows)), len(rows))
-    again = Sampler(VOCAB).choose(logits[order], [requests[i] for i in order])
+    again = sampler_of(table).choose(logits[order], [requests[i] for i in order])
     assert again == [together[i] for i in order]
+
+
+def sampler_of(table, eos_token_id=None):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nano_engine.sampler.TABLE", table)
+        return Sampler(VOCAB, eos_token_id)
+
+
+@given(params=PARAMS, seed=st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_a_large_vocabulary_is_drawn_from_as_a_small_one(params, seed):
+    """A row with a table of its own drops the columns that a filter leaves out; that changes the work, no choice."""
+    logits = (np.random.default_rng(seed).standard_normal((1, VOCAB)) * 2).astype(np.float32)
+    asked = [request(params, seed, output=[5, 6, 6])]
+    assert sampler_of(1, 7).choose(logits, asked) == sampler_of(2**16, 7).choose(logits, asked)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.25, 0.499, 0.5, 1 - 2.0**-53])
@@ -114,7 +135,7 @@ def test_a_draw_is_where_the_sum_of_weights_passes_u(u, vocab):
     weights = np.random.default_rng(1).random(vocab, np.float32)
     weights[::3] = 0
     weights[-1] = 0 if vocab > 1 else 1
-    token = Sampler(vocab)._draw(weights, u)
+    token = Sampler(vocab)._draw(weights[None], np.array([u]))[0]
     sums = weights.cumsum(dtype=np.float64)
     assert weights[token] > 0 and sums[token] >= u * sums[-1] * (1 - 1e-12)
     assert token == 0 or sums[token] - weights[token] <= u * sums[-1] * (1 + 1e-12)
@@ -125,7 +146,7 @@ def test_a_draw_at_the_very_end_is_a_token_that_has_a_weight():
     for seed in range(300):
         weights = np.exp2(np.random.default_rng(seed).uniform(-40, 0, VOCAB)).astype(np.float32)
         weights[-7:] = 0
-        token = Sampler(VOCAB)._draw(weights, 1 - 2.0**-53)
+        token = Sampler(VOCAB)._draw(weights[None], np.array([1 - 2.0**-53]))[0]
         assert (
             token < VOCAB - 7
             and weights[token:].sum(dtype=np.float64) < 1e-6 * weights.sum() + weights[token]
