@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import chapters
 
+import ch16_nano_serving as ch16
 from ch13_sampling import uniform
 from ch16_testing import TEXT, engine, require_all_back, tokenizer
 from nano_engine import Request, SamplingParams
@@ -135,7 +136,7 @@ def test_a_draw_is_where_the_sum_of_weights_passes_u(u, vocab):
     weights = np.random.default_rng(1).random(vocab, np.float32)
     weights[::3] = 0
     weights[-1] = 0 if vocab > 1 else 1
-    token = Sampler(vocab)._draw(weights[None], np.array([u]))[0]
+    (token,) = ch16.draw(weights[None], [u])
     sums = weights.cumsum(dtype=np.float64)
     assert weights[token] > 0 and sums[token] >= u * sums[-1] * (1 - 1e-12)
     assert token == 0 or sums[token] - weights[token] <= u * sums[-1] * (1 + 1e-12)
@@ -146,17 +147,48 @@ def test_a_draw_at_the_very_end_is_a_token_that_has_a_weight():
     for seed in range(300):
         weights = np.exp2(np.random.default_rng(seed).uniform(-40, 0, VOCAB)).astype(np.float32)
         weights[-7:] = 0
-        token = Sampler(VOCAB)._draw(weights[None], np.array([1 - 2.0**-53]))[0]
+        (token,) = ch16.draw(weights[None], [1 - 2.0**-53])
         assert (
             token < VOCAB - 7
             and weights[token:].sum(dtype=np.float64) < 1e-6 * weights.sum() + weights[token]
         )
 
 
+def test_rows_are_drawn_as_alone():
+    weights = np.random.default_rng(2).random((40, 1000), np.float32)
+    numbers = np.random.default_rng(3).random(40).tolist()
+    together = ch16.draw(weights, numbers)
+    assert together == [ch16.draw(row[None], [u])[0] for row, u in zip(weights, numbers)]
+    assert ch16.draw(weights[:, ::2], numbers) == ch16.draw(weights[:, ::2].copy(), numbers), "any strides"
+    assert ch16.sums(weights) == [ch16.sums(row[None])[0] for row in weights]
+    np.testing.assert_allclose(ch16.sums(weights), weights.sum(axis=1, dtype=np.float64), rtol=1e-14)
+
+
+def test_weights_that_are_none_are_drawn_within_the_row():
+    """Nobody asks for them; the memory beside them must stay unread all the same."""
+    for row in (np.zeros(300), np.full(300, np.nan), np.full(300, np.inf), np.r_[np.zeros(299), np.nan]):
+        for u in (0.0, 0.5, 1 - 2.0**-53):
+            assert 0 <= ch16.draw(row[None].astype(np.float32), [u])[0] < 300
+
+
+@pytest.mark.parametrize(
+    "call, sentence",
+    [
+        (lambda: ch16.draw(np.ones((2, 3), np.float32), [0.5]), "a number for each of 2 rows, got 1"),
+        (lambda: ch16.draw(np.ones((2, 0), np.float32), [0.5] * 2), r"shape \[rows, 1 or more\], got \(2, 0\)"),
+        (lambda: ch16.sums(np.ones(3, np.float32)), r"shape \[rows, 1 or more\], got \(3,\)"),
+        (lambda: ch16.uniforms([1, 2], [1]), "a position for each of 2 seeds, got 1"),
+    ],
+)
+def test_a_draw_of_the_wrong_shape_is_refused(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
 def test_the_uniform_number_is_that_of_ch13():
-    sampler = Sampler(10)
-    for seed, position in ((0, 0), (5, 17), (2**64 - 1, 1023), (5, 17)):
-        assert sampler._uniform(seed, position) == uniform(seed, position)
+    seeds = [0, 5, 2**64 - 1, 5, *np.random.default_rng(0).integers(0, 2**64, 200, np.uint64).tolist()]
+    positions = [0, 17, 1023, 17, *range(200)]
+    assert ch16.uniforms(seeds, positions) == [uniform(s, p) for s, p in zip(seeds, positions)]
 
 
 def test_logprobs_are_the_log_softmax_of_the_models_own_logits():

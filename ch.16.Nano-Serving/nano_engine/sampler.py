@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ch16_nano_serving import draw, sums, uniforms
+
 from .request import Request
 from .sampling import SamplingParams
 
 TABLE = 2**16  # weights that are worked on at a time
-BLOCK = 256  # weights that are summed at a time, to find the block of the drawn one first
 SMALLEST_TEMPERATURE = np.finfo(np.float32).tiny
 
 
@@ -44,9 +45,6 @@ class Sampler:
     def __init__(self, vocab_size: int, eos_token_id: int | None = None):
         self.eos_token_id = eos_token_id
         self._table = np.empty((max(1, TABLE // vocab_size), vocab_size), np.float32)
-        self._block_starts = np.arange(0, vocab_size, BLOCK)
-        self._philox = np.random.Philox(0)
-        self._philox_state = self._philox.state
 
     # [choose]
     def choose(self, logits: np.ndarray, requests: list[Request]) -> list[Choice]:
@@ -100,8 +98,9 @@ class Sampler:
         if len(certain) == len(rows):
             return list(certain.values())
         columns, weights = self._weigh(table, tops, [request.params for request in requests])
-        indices = self._draw(weights, np.array([self._uniform(r.seed, r.num_tokens) for r in requests]))
-        tokens = (indices if columns is None else columns[indices]).tolist()
+        tokens = draw(weights, uniforms([r.seed for r in requests], [r.num_tokens for r in requests]))
+        if columns is not None:
+            tokens = columns[tokens].tolist()
         return [certain.get(i) or Choice(token) for i, token in enumerate(tokens)]
 
     # [/choose-some]
@@ -174,7 +173,7 @@ class Sampler:
     # [nucleus]
     def _nucleus(self, table: np.ndarray, top_p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(columns, weights): the largest of each row that make up `top_p` of its sum; of equal ones, the first."""
-        targets = top_p * self._block_sums(table)[:, -1]
+        targets = top_p * np.array(sums(table))
         # Sorting is what costs, and nearly always a few large weights are enough.
         for floor in (1e-2, 1e-4, 0):
             high = table >= floor
@@ -197,49 +196,13 @@ class Sampler:
 
     # [/nucleus]
 
-    def _block_sums(self, table: np.ndarray) -> np.ndarray:
-        """Sums of each row's weights up to the end of each block, float64."""
-        starts = self._block_starts[: -(-table.shape[1] // BLOCK)]
-        return np.add.reduceat(table, starts, axis=1, dtype=np.float64).cumsum(axis=1)
-
-    # Draws
-    # [draw]
-    def _draw(self, table: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """Where the sum of each row's weights passes `uniform` times their sum: first the block, then the column."""
-        sums, rows = self._block_sums(table), np.arange(len(table))
-        targets = np.minimum(uniforms * sums[:, -1], np.nextafter(sums[:, -1], 0))
-        blocks = np.minimum((sums <= targets[:, None]).sum(axis=1), sums.shape[1] - 1)
-        rest = targets - np.where(blocks > 0, sums[rows, blocks - 1], 0)
-        weights = np.zeros((len(table), BLOCK), np.float32)
-        for block, row, start in zip(weights, table, (blocks * BLOCK).tolist()):
-            part = row[start : start + BLOCK]
-            block[: part.size] = part
-        indices = (weights.cumsum(axis=1, dtype=np.float64) <= rest[:, None]).sum(axis=1)
-        for row in np.flatnonzero(indices == BLOCK):  # the roundings of the two sums disagree about the last one
-            indices[row] = np.flatnonzero(weights[row])[-1]
-        return blocks * BLOCK + indices
-
-    # [/draw]
-    # [uniform]
-    def _uniform(self, seed: int, position: int) -> float:
-        """ch.13's uniform(seed, position), without making a generator each time."""
-        state = self._philox_state
-        state["state"]["key"][:] = seed, position
-        state["state"]["counter"][:] = 0
-        state["buffer_pos"] = 4  # nothing is left over
-        self._philox.state = state
-        return (int(self._philox.random_raw()) >> 11) * 2.0**-53
-
-    # [/uniform]
-
     # Log-probabilities
 
     def _log_sums(self, logits: np.ndarray, rows: list[int], tops: np.ndarray) -> list[float]:
         """The logarithm of the sum of exp(logits) for each of `rows`, as many as the table has at most."""
         table = np.take(logits, rows, axis=0, out=self._table[: len(rows)], mode="clip")
         np.exp(np.subtract(table, tops[:, None], out=table), out=table)
-        sums = self._block_sums(table)[:, -1].tolist()
-        return [top + math.log(each) for top, each in zip(tops.tolist(), sums)]
+        return [top + math.log(total) for top, total in zip(tops.tolist(), sums(table))]
 
 
 def _noted(token: int, row: np.ndarray, log_sum: float, num_top: int) -> Choice:
