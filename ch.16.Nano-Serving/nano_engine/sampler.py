@@ -79,10 +79,17 @@ class Sampler:
         size = len(self._table)
         return [rows[i : i + size] for i in range(0, len(rows), size)]
 
+    def _filled(self, logits: np.ndarray, rows: list[int]) -> np.ndarray:
+        """The table with these rows of logits. (NumPy's take would copy all of them first: they may be padded.)"""
+        table = self._table[: len(rows)]
+        for row, r in zip(table, rows):
+            row[:] = logits[r]
+        return table
+
     # [choose-some]
     def _choose_some(self, logits: np.ndarray, rows: list[int], requests: list[Request]) -> list[Choice]:
         """The choices of rows that are drawn for, or whose logits change: as many as the table has at most."""
-        table = np.take(logits, rows, axis=0, out=self._table[: len(rows)], mode="clip")
+        table = self._filled(logits, rows)
         for row, request in zip(table, requests):
             if request.params.changes_logits:
                 self._adjust(row, request)
@@ -200,7 +207,7 @@ class Sampler:
 
     def _log_sums(self, logits: np.ndarray, rows: list[int], tops: np.ndarray) -> list[float]:
         """The logarithm of the sum of exp(logits) for each of `rows`, as many as the table has at most."""
-        table = np.take(logits, rows, axis=0, out=self._table[: len(rows)], mode="clip")
+        table = self._filled(logits, rows)
         np.exp(np.subtract(table, tops[:, None], out=table), out=table)
         return [top + math.log(total) for top, total in zip(tops.tolist(), sums(table))]
 
