@@ -33,7 +33,9 @@ PARTS = {
 
 def write(folder: pathlib.Path, path: pathlib.Path, dtype: str = "float32") -> None:
     config = json.loads((folder / "config.json").read_text())
-    tensors = {name.removeprefix("transformer."): t for name, t in load_file(folder / "model.safetensors").items()}
+    tensors = {
+        name.removeprefix("transformer."): t for name, t in load_file(folder / "model.safetensors").items()
+    }
     w = gguf.GGUFWriter(str(path), "gpt2")
     w.add_block_count(config["n_layer"])
     w.add_context_length(config["n_positions"])

@@ -50,7 +50,14 @@ class Engine:
         self.name, self.url, self.about = name, None, ""
         if name == SERVER:
             options = ["--model", str(folder), "--dtype", args.dtype, "--threads", str(args.threads)]
-            options += ["--port", "0", "--max-batch-size", str(args.slots), "--kv-cache-pages", str(args.slots * 8)]
+            options += [
+                "--port",
+                "0",
+                "--max-batch-size",
+                str(args.slots),
+                "--kv-cache-pages",
+                str(args.slots * 8),
+            ]
             command = [sys.executable, "-m", "nano_engine", "serve", *options]
             self.process = subprocess.Popen(
                 command, env=chapters.environment(), stdout=log, stderr=subprocess.PIPE, text=True
@@ -134,8 +141,9 @@ def make_folder(args, into: pathlib.Path) -> pathlib.Path:
     """The model as a folder that all engines read; random weights are written down first."""
     if args.model != "gpt2-124m":
         return pathlib.Path(args.model or chapters.ROOT / "models" / "shakespeare")
-    from ch13_weights import GPT2Config, GPT2Weights
     from safetensors.numpy import save_file
+
+    from ch13_weights import GPT2Config, GPT2Weights
 
     shape = GPT2_124M | {"n_layer": args.layers or GPT2_124M["n_layer"]}
     save_file(GPT2Weights.random(GPT2Config(**shape)).tensors, into / "model.safetensors")
@@ -151,7 +159,11 @@ def made_up_tokenizer(vocab_size: int):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    names = ["<|endoftext|>", *letters, *(a + b + c for a in letters[:38] for b in letters[:38] for c in letters[:38])]
+    names = [
+        "<|endoftext|>",
+        *letters,
+        *(a + b + c for a in letters[:38] for b in letters[:38] for c in letters[:38]),
+    ]
     vocabulary = {name: i for i, name in enumerate(names[:vocab_size])}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -192,14 +204,19 @@ def report(args, engines, rates, alike) -> bool:
         cells = [f"{rates[w][name]:.0f}" for w in rates]
         own = SERVER if "server" in name and SERVER in engines else OURS
         is_peer = name not in PEERS
-        cells.append(", ".join(f"{rates[w][own] / rates[w][name]:.2f} times" for w in rates) if is_peer else "")
+        cells.append(
+            ", ".join(f"{rates[w][own] / rates[w][name]:.2f} times" for w in rates) if is_peer else ""
+        )
         cells.append(f"{alike[name]:.1%}" if name in alike else "")
         print(f"| {name} | " + " | ".join(cells) + " |")
     first = args.workloads[0]
     for own, peer in PEERS.items():
         if own in engines and peer in engines and rates[first][own] < args.floor * rates[first][peer]:
             ratio = rates[first][own] / rates[first][peer]
-            print(f"{own} makes {ratio:.2f} times the tokens of {peer}, expected at least {args.floor}", file=sys.stderr)
+            print(
+                f"{own} makes {ratio:.2f} times the tokens of {peer}, expected at least {args.floor}",
+                file=sys.stderr,
+            )
             good = False
     least = 0.9 if args.dtype == "float32" else 0.0  # 8 bits are rounded in two ways
     for engine, part in alike.items():
@@ -214,7 +231,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peers", metavar="PYTHON", required=True, help="the interpreter of the peers")
-    parser.add_argument("--model", metavar="DIR", help="a folder, or gpt2-124m; without it, the bundled model")
+    parser.add_argument(
+        "--model", metavar="DIR", help="a folder, or gpt2-124m; without it, the bundled model"
+    )
     parser.add_argument("--layers", type=int, help="of gpt2-124m, where 12 take too long or do not fit")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "int8"])
     parser.add_argument("--threads", type=int, default=1, help="of each engine (1)")
@@ -248,7 +267,9 @@ def main() -> int:
             return 1
         vocab_size = json.loads((folder / "config.json").read_text())["vocab_size"]
         rates, alike = measure(args, engines, vocab_size)
-    print(f"\n{args.model or 'the bundled model'}, {args.dtype}, {args.threads} threads, {args.slots} at once:\n")
+    print(
+        f"\n{args.model or 'the bundled model'}, {args.dtype}, {args.threads} threads, {args.slots} at once:\n"
+    )
     return 0 if report(args, engines, rates, alike) and not missing else 1
 
 

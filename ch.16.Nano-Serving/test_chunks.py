@@ -72,13 +72,17 @@ def test_chunks_stay_within_the_budget_and_the_first_comes_forward(prompts, num_
     work = sum(c.num_tokens * (1 + c.start / length) for c in chunks)
     assert work <= num_tokens + 1e-6 or (len(chunks) == 1 and chunks[0].num_tokens == 1)
     for chunk in chunks[:-1]:
-        assert chunk.stop == chunk.request.num_tokens, "a younger prompt is read before an older one is through"
+        assert chunk.stop == chunk.request.num_tokens, (
+            "a younger prompt is read before an older one is through"
+        )
 
 
 @pytest.mark.parametrize("num_writers", [1, 8, 31])
 def test_a_long_prompt_makes_no_long_step_for_those_who_write(num_writers):
     """By default. Rows are counted and not seconds: bench/serving.py --table stalls has the clock."""
-    served = NanoServingEngine(LONG, None, kv_cache_pages=400, model=HashModel(LONG), enable_prefix_cache=False)
+    served = NanoServingEngine(
+        LONG, None, kv_cache_pages=400, model=HashModel(LONG), enable_prefix_cache=False
+    )
     params = SamplingParams(max_tokens=300)
     writers = [served.submit([i + 1], params) for i in range(num_writers)]
     served.step()

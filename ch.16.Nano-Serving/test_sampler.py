@@ -175,7 +175,10 @@ def test_weights_that_are_none_are_drawn_within_the_row():
     "call, sentence",
     [
         (lambda: ch16.draw(np.ones((2, 3), np.float32), [0.5]), "a number for each of 2 rows, got 1"),
-        (lambda: ch16.draw(np.ones((2, 0), np.float32), [0.5] * 2), r"shape \[rows, 1 or more\], got \(2, 0\)"),
+        (
+            lambda: ch16.draw(np.ones((2, 0), np.float32), [0.5] * 2),
+            r"shape \[rows, 1 or more\], got \(2, 0\)",
+        ),
         (lambda: ch16.sums(np.ones(3, np.float32)), r"shape \[rows, 1 or more\], got \(3,\)"),
         (lambda: ch16.uniforms([1, 2], [1]), "a position for each of 2 seeds, got 1"),
     ],

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from .batch import Chunk
 from .request import Request
 
-
 MAX_TOKENS = 512  # beyond it a step gains nothing from being longer
 MIN_WORK = 16  # below it a step costs hardly less
 LENGTH = 512  # the position at which attention costs a token as much as all the rest
