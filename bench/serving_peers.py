@@ -242,9 +242,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="after one that warms up (3)")
     parser.add_argument("--floor", type=float, default=1.3, help="ours over llama.cpp's (1.3)")
     parser.add_argument("--workloads", nargs="+", choices=["alike", "mixed"], default=["alike", "mixed"])
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES, metavar="NAME")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, metavar="NAME", help="which (all)")
     parser.add_argument("--log", default="/dev/null", help="a file for what the engines print")
     args = parser.parse_args()
+    if args.engines is None:  # transformers has no 8-bit weights for CPUs
+        args.engines = [name for name in ENGINES if name != "transformers" or args.dtype != "int8"]
     if shutil.which(args.peers) is None:
         parser.error(f"--peers {args.peers} is no program")
     if OURS not in args.engines or not 1 <= args.num_tokens <= 64 or args.slots < 1 or args.rounds < 1:
