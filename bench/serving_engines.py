@@ -91,6 +91,7 @@ class LlamaCpp:
         p = c.llama_context_default_params()
         p.n_ctx, p.n_batch, p.n_ubatch, p.n_seq_max = slots * CONTEXT, 2048, 512, slots
         p.n_threads = p.n_threads_batch = threads
+        p.kv_unified = True  # one cache for all sequences: more than twice as fast here as one for each
         self.context = c.llama_init_from_model(self.weights, p)
         self.vocab_size = c.llama_vocab_n_tokens(c.llama_model_get_vocab(self.weights))
         self.batch = b = c.llama_batch_init(2048, 0, 1)
@@ -150,6 +151,7 @@ class LlamaServer:
         p = xllamacpp.CommonParams()
         p.model.path = path
         p.n_parallel, p.n_ctx, p.port = slots, slots * CONTEXT, 0
+        p.kv_unified = True
         p.cpuparams.n_threads = p.cpuparams_batch.n_threads = threads
         p.cache_prompt, p.cache_ram_mib = False, 0
         p.ui = False
