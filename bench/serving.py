@@ -4,6 +4,7 @@
     python3 bench/serving.py --model gpt2-124m    random weights of GPT-2's shape, shorter requests
     python3 bench/serving.py --clock cpu          processor time, for a machine that is busy with other things
     python3 bench/serving.py --table stalls       one table only
+    python3 bench/serving.py --plot FILE          throughput and stalls only, and a picture of both
 
 Each table is measured in one run with its cases in turn, and shows medians. The requests are greedy and ignore the end
 of text, so that all cases compute the same tokens; that they do is checked.
@@ -17,6 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
+import timing
 
 import chapters  # noqa: F401  finds the build tree
 
@@ -66,6 +68,7 @@ def throughput(args) -> None:
     for size in sizes:
         median = statistics.median(seconds[size])
         print(f"| {size} | {median:.2f} | {args.num * args.num_tokens / median:.0f} | {alone / median:.1f} |")
+        args.drawn["throughput"][size] = args.num * args.num_tokens / median
     print()
 
 
@@ -132,7 +135,7 @@ def prefixes(args) -> None:
 
 def stalls(args) -> None:
     """Gaps between the tokens of 8 running requests, without and while a prompt of 900 tokens is read."""
-    chunk_sizes = (16, 32, 64, 128, 256, 1024)
+    chunk_sizes = (None, 16, 32, 64, 128, 256, 1024)  # None: the default
     longest = min(900, args.weights.config.n_positions - 1)
     gaps = {size: [] for size in (0, *chunk_sizes)}  # 0: no long prompt
     waits = {size: [] for size in chunk_sizes}
@@ -167,9 +170,11 @@ def stalls(args) -> None:
     print("|---|---|---|---|---|")
     for size, values in gaps.items():
         p50, p99 = np.percentile(values, [50, 99]) * 1e3
-        wait = f"{statistics.median(waits[size]) * 1e3:.0f}" if size else ""
-        name = f"{size} tokens" if size else "no long prompt"
+        wait = f"{statistics.median(waits[size]) * 1e3:.0f}" if size != 0 else ""
+        name = "the default" if size is None else f"{size} tokens" if size else "no long prompt"
         print(f"| {name} | {p50:.1f} | {p99:.1f} | {p99 / calm:.1f} | {wait} |")
+        if size != 0:
+            args.drawn["stalls"][name] = (p99 / calm, statistics.median(waits[size]))
     print()
 
 
@@ -246,6 +251,34 @@ def pages(args) -> None:
     print()
 
 
+def plot(throughput: dict, stalls: dict, title: str, path: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    left.bar([str(size) for size in throughput], throughput.values(), color="tab:blue")
+    left.set(title="tokens per second", xlabel="requests at once")
+    names = [name.removesuffix(" tokens") for name in stalls]
+    colors = ["tab:green" if name == "the default" else "tab:blue" for name in names]
+    middle.bar(names, [gap for gap, _ in stalls.values()], color=colors)
+    middle.axhline(3, color="black", linewidth=0.8, linestyle="--")
+    middle.set(title="p99 gap of 8 writers, times calm", yscale="log", xlabel="tokens a step, 900 arrive")
+    middle.set_yticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+    middle.minorticks_off()
+    right.bar(names, [wait for _, wait in stalls.values()], color=colors)
+    right.set(title="first token of the 900, s", xlabel="tokens a step")
+    for axis in (left, middle, right):
+        axis.title.set_fontsize(10)
+        axis.tick_params(labelsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in (middle, right):
+        axis.tick_params(axis="x", rotation=30)
+    figure.savefig(path, dpi=100)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -256,14 +289,17 @@ def main() -> None:
         "--table", choices=["ancestors", "throughput", "prefixes", "stalls", "shares", "pages"]
     )
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--plot", metavar="FILE", help="draw throughput and stalls there (needs matplotlib)")
     args = parser.parse_args()
+    args.drawn = {"throughput": {}, "stalls": {}}
+    clock_name = {"wall": "wall clock", "cpu": "processor time"}[args.clock]
     args.clock = {"wall": time.perf_counter, "cpu": time.process_time}[args.clock]
 
-    tables = [ancestors, throughput, prefixes, stalls, shares, pages]
+    tables = [throughput, stalls] if args.plot else [ancestors, throughput, prefixes, stalls, shares, pages]
     args.num, args.num_tokens = 32, 64
     if args.model in SHAPES:
         args.weights = ch13_weights.GPT2Weights.random(SHAPES[args.model])
-        tables.remove(pages)  # it has no clock, and is the same for any model
+        tables = [table for table in tables if table is not pages]  # which has no clock
         args.num_tokens = 32
     else:
         args.weights = gpt.load_gpt2_weights(args.model)
@@ -273,6 +309,9 @@ def main() -> None:
             continue
         print(table.__doc__.format(**vars(args)), end="\n\n", flush=True)
         table(args)
+    if args.plot:
+        title = f"{args.model or 'the bundled model'}, one thread, {clock_name}, {timing.processor()}"
+        plot(**args.drawn, title=title, path=args.plot)
 
 
 if __name__ == "__main__":

@@ -173,9 +173,7 @@ def show_sampling() -> None:
         {"top_k": 3, "top_p": 0.8},
     ):
         params = SamplingParams(**({"temperature": 1.0} | options))
-        weights = np.zeros(5)
-        tokens, kept = Sampler(5)._weigh(logits, logits.max(), params)
-        weights[slice(None) if tokens is None else tokens] = kept
+        _, (weights,) = Sampler(5)._weigh(logits[None].copy(), logits.max(keepdims=True), [params])
         print(f"{str(options):<28}", *(f"{p:5.2f}" for p in weights / weights.sum()))
 
 

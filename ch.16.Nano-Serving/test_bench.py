@@ -3,6 +3,7 @@
 import json
 import pathlib
 import sys
+import types
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
@@ -117,6 +118,71 @@ def test_the_command_prints_a_table_and_writes_json_and_a_plot(monkeypatch, tmp_
     assert files["out.png"].read_bytes().startswith(b"\x89PNG")
     assert command_line.main(["bench", "--case", "nosuch"]) == 2
     assert "--case must be one of all on, no prefix cache" in capsys.readouterr().err
+
+
+@pytest.fixture
+def peers(monkeypatch):
+    monkeypatch.syspath_prepend(str(chapters.ROOT / "bench"))
+    import serving_peers
+
+    return serving_peers
+
+
+def test_the_bench_of_peers_compares_what_it_says(peers):
+    assert peers.agreement([[1, 2, 3], [4]], [[1, 2, 9], [4]]) == 3 / 4, "up to the first difference"
+    assert peers.agreement([[1, 2]], [[3, 2]]) == 0
+    args = types.SimpleNamespace(slots=4, num_tokens=20)
+    prompts, nums = peers.workload("alike", args, 50, seed=1)
+    assert [len(p) for p in prompts] == [32] * 4 and nums == [20] * 4
+    prompts, nums = peers.workload("mixed", args, 50, seed=1)
+    assert len(prompts) == len(nums) == 8 and len(set(map(len, prompts))) > 1
+    assert all(0 < token < 50 for prompt in prompts for token in prompt)
+    assert prompts != peers.workload("mixed", args, 50, seed=2)[0], (
+        "no prefix cache finds them in another round"
+    )
+
+
+@pytest.mark.parametrize(
+    "rates, alike, complaint",
+    [
+        ({"ours": 13.1, "llama.cpp": 10.0}, {"llama.cpp": 0.95}, ""),
+        (
+            {"ours": 12.9, "llama.cpp": 10.0},
+            {"llama.cpp": 0.95},
+            "ours makes 1.29 times the tokens of llama.cpp",
+        ),
+        (
+            {"ours": 20.0, "llama.cpp": 10.0},
+            {"llama.cpp": 0.85},
+            "85.0% of llama.cpp's greedy tokens are ours",
+        ),
+        (
+            {"ours": 20.0, "ours, over HTTP": 12.0, "llama.cpp server": 10.0},
+            {"llama.cpp server": 1.0},
+            "ours, over HTTP makes 1.20 times the tokens of llama.cpp server, expected at least 1.3",
+        ),
+    ],
+)
+def test_the_bench_of_peers_fails_below_its_floors(peers, capsys, rates, alike, complaint):
+    args = types.SimpleNamespace(workloads=["alike"], floor=1.3, dtype="float32")
+    assert peers.report(args, list(rates), {"alike": rates}, alike) == (not complaint)
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ([], "the following arguments are required: --peers"),
+        (["--peers", "/no/such/python"], "--peers /no/such/python is no program"),
+        (["--peers", sys.executable, "--engines", "llama.cpp"], '--engines must hold "ours"'),
+        (["--peers", sys.executable, "--num-tokens", "65"], "--num-tokens be 1 to 64"),
+    ],
+)
+def test_the_bench_of_peers_refuses_what_it_cannot_do(peers, monkeypatch, capsys, arguments, sentence):
+    monkeypatch.setattr(sys, "argv", ["serving_peers.py", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        peers.main()
+    assert sentence in capsys.readouterr().err
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line, as a person meets it: text on stdout, one line of figures on stderr, sentences for mistakes."""
 
+import argparse
 import functools
 import json
 import os
@@ -19,6 +20,7 @@ import chapters
 import ch14_gpt_optimized
 from ch16_testing import CONFIG, engine, tokenizer, weights
 from nano_engine import NanoServingEngine, SamplingParams
+from nano_engine import __main__ as command_line
 
 FIGURES = re.compile(
     r"(\d+) tokens, [\d.]+ tokens/s, first token after [\d.]+ ms, ended by (\w+)(?:, seed (\d+))?\n$"
@@ -192,6 +194,28 @@ def test_help_says_what_there_is():
     ):
         assert option in options
     assert run().returncode == 2
+
+
+def test_the_servers_options_reach_the_engine():
+    from nano_engine.server import command
+    from nano_engine.server.arguments import add_serve_arguments
+
+    parser = argparse.ArgumentParser()
+    add_serve_arguments(parser)
+    assert command.engine_options(parser.parse_args([])) == {}, "the engine's own defaults"
+    given = ["--threads", "2", "--kv-cache-pages", "40", "--max-batch-size", "3", "--max-chunk-size", "16"]
+    assert command.engine_options(parser.parse_args(given)) == {
+        "num_threads": 2,
+        "kv_cache_pages": 40,
+        "max_batch_size": 3,
+        "max_chunk_size": 16,
+    }
+
+
+def test_an_option_that_a_command_lacks_is_refused_in_its_name(capsys):
+    assert command_line.main(["serve", "--nosuch", "1"]) == 2
+    expected = "error: python -m nano_engine serve does not know --nosuch; python -m nano_engine serve --help"
+    assert capsys.readouterr().err.startswith(expected)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ from ch16_testing import (
     rss_bytes,
     run_all,
     tokenizer,
+    weights,
 )
-from nano_engine import QueueFull, RequestState, SamplingParams
+from nano_engine import NanoServingEngine, QueueFull, RequestState, SamplingParams
 from nano_engine.batch import Chunk
 from nano_engine.fair_lock import FairLock
 
@@ -150,7 +151,7 @@ def test_an_older_prompt_may_cost_a_younger_answer_its_pages(monkeypatch):
     def split_evenly(requests, budget):
         chunks = []
         for request in requests:
-            num = min(request.num_pending_tokens, max(1, budget // 2))
+            num = min(request.num_pending_tokens, max(1, budget.num_tokens // 2))
             chunks.append(Chunk(request, request.num_computed_tokens, request.num_computed_tokens + num))
         return chunks
 
@@ -441,6 +442,19 @@ def test_an_engine_builds_its_own_model():
     expected = engine("compiled", page_size=16).generate([[1, 2, 3]], params)[0].output_tokens
     assert served.generate([[1, 2, 3]], params)[0].output_tokens == expected
     assert model("compiled", 16) is not None
+
+
+def test_threads_share_a_step_and_change_no_answer():
+    params = SamplingParams(max_tokens=6, temperature=1.0, seed=2)
+    served = NanoServingEngine(CONFIG, weights(), page_size=4, num_threads=2)
+    assert served._batcher.executor.model.num_threads == 2
+    prompts = [[1, 2, 3], [4] * 12, [5]]
+    for request, prompt in zip(served.generate(prompts, params), prompts):
+        assert request.output_tokens == answer_alone(tuple(prompt), params, "compiled")
+    with pytest.raises(ValueError, match="num_threads=2 is for the engine's own model, and model was given"):
+        engine("hash", num_threads=2)
+    with pytest.raises(ValueError, match="num_threads: expected 1 to 1024, got 0"):
+        NanoServingEngine(CONFIG, weights(), num_threads=0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import chapters
 
+import ch16_nano_serving as ch16
 from ch13_sampling import uniform
 from ch16_testing import TEXT, engine, require_all_back, tokenizer
 from nano_engine import Request, SamplingParams
@@ -78,10 +79,11 @@ def test_weights_are_the_naive_probabilities(params, seed, output):
     (choice,) = sampler.choose(logits[None], [asked])
     assert expected[choice.token] > 0 or near_a_border(expected, params)
     if params.temperature > 0:
-        row = sampler._adjust(logits, asked) if params.changes_logits else logits
-        weights = np.zeros(VOCAB)
-        tokens, kept = sampler._weigh(row, row.max(), params)
-        weights[slice(None) if tokens is None else tokens] = kept
+        table = logits[None].copy()
+        if params.changes_logits:
+            sampler._adjust(table[0], asked)
+        columns, (weights,) = sampler._weigh(table, table.max(axis=1), [params])
+        assert columns is None, "rows that share a table keep all columns"
         differing = np.flatnonzero((weights > 0) != (expected > 1e-37))
         assert differing.size <= 1, "at most the token at the border of a filter, which rounding decides"
         if not differing.size:
@@ -92,20 +94,40 @@ def near_a_border(expected, params):
     return params.top_p < 1 or params.min_p > 0
 
 
-@given(st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), st.randoms())
+@pytest.mark.parametrize("table", [2**16, 3 * VOCAB, 1])  # all rows share a table, three do, each has its own
+@given(
+    rows=st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), random=st.randoms()
+)
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_rows_of_a_batch_are_chosen_as_alone(rows, random):
+def test_rows_of_a_batch_are_chosen_as_alone(table, rows, random):
     """The same choices, to the last bit of the log-probabilities, whatever the other rows and their order."""
     rng = np.random.default_rng(random.randrange(2**32))
-    logits = (rng.standard_normal((len(rows), VOCAB)) * 4).astype(np.float32)
+    logits = (rng.standard_normal((len(rows), VOCAB)) * rng.choice([0.5, 4])).astype(np.float32)
+    if rng.random() < 0.3:
+        logits = logits.round()  # many are equal
     requests = [request(p, seed, output=rng.integers(0, VOCAB, rng.integers(0, 9))) for p, seed in rows]
     logits[rng.random(len(rows)) < 0.1, 5] = np.nan
-    together = Sampler(VOCAB).choose(logits, requests)
+    together = sampler_of(table).choose(logits, requests)
     for row, asked, choice in zip(logits, requests, together):
-        assert Sampler(VOCAB).choose(row[None].copy(), [asked]) == [choice]
+        assert sampler_of(table).choose(row[None].copy(), [asked]) == [choice]
     order = random.sample(range(len(rows)), len(rows))
-    again = Sampler(VOCAB).choose(logits[order], [requests[i] for i in order])
+    again = sampler_of(table).choose(logits[order], [requests[i] for i in order])
     assert again == [together[i] for i in order]
+
+
+def sampler_of(table, eos_token_id=None):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nano_engine.sampler.TABLE", table)
+        return Sampler(VOCAB, eos_token_id)
+
+
+@given(params=PARAMS, seed=st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_a_large_vocabulary_is_drawn_from_as_a_small_one(params, seed):
+    """A row with a table of its own drops the columns that a filter leaves out; that changes the work, no choice."""
+    logits = (np.random.default_rng(seed).standard_normal((1, VOCAB)) * 2).astype(np.float32)
+    asked = [request(params, seed, output=[5, 6, 6])]
+    assert sampler_of(1, 7).choose(logits, asked) == sampler_of(2**16, 7).choose(logits, asked)
 
 
 @pytest.mark.parametrize("u", [0.0, 0.25, 0.499, 0.5, 1 - 2.0**-53])
@@ -114,7 +136,7 @@ def test_a_draw_is_where_the_sum_of_weights_passes_u(u, vocab):
     weights = np.random.default_rng(1).random(vocab, np.float32)
     weights[::3] = 0
     weights[-1] = 0 if vocab > 1 else 1
-    token = Sampler(vocab)._draw(weights, u)
+    (token,) = ch16.draw(weights[None], [u])
     sums = weights.cumsum(dtype=np.float64)
     assert weights[token] > 0 and sums[token] >= u * sums[-1] * (1 - 1e-12)
     assert token == 0 or sums[token] - weights[token] <= u * sums[-1] * (1 + 1e-12)
@@ -125,17 +147,51 @@ def test_a_draw_at_the_very_end_is_a_token_that_has_a_weight():
     for seed in range(300):
         weights = np.exp2(np.random.default_rng(seed).uniform(-40, 0, VOCAB)).astype(np.float32)
         weights[-7:] = 0
-        token = Sampler(VOCAB)._draw(weights, 1 - 2.0**-53)
+        (token,) = ch16.draw(weights[None], [1 - 2.0**-53])
         assert (
             token < VOCAB - 7
             and weights[token:].sum(dtype=np.float64) < 1e-6 * weights.sum() + weights[token]
         )
 
 
+def test_rows_are_drawn_as_alone():
+    weights = np.random.default_rng(2).random((40, 1000), np.float32)
+    numbers = np.random.default_rng(3).random(40).tolist()
+    together = ch16.draw(weights, numbers)
+    assert together == [ch16.draw(row[None], [u])[0] for row, u in zip(weights, numbers)]
+    assert ch16.draw(weights[:, ::2], numbers) == ch16.draw(weights[:, ::2].copy(), numbers), "any strides"
+    assert ch16.sums(weights) == [ch16.sums(row[None])[0] for row in weights]
+    np.testing.assert_allclose(ch16.sums(weights), weights.sum(axis=1, dtype=np.float64), rtol=1e-14)
+
+
+def test_weights_that_are_none_are_drawn_within_the_row():
+    """Nobody asks for them; the memory beside them must stay unread all the same."""
+    for row in (np.zeros(300), np.full(300, np.nan), np.full(300, np.inf), np.r_[np.zeros(299), np.nan]):
+        for u in (0.0, 0.5, 1 - 2.0**-53):
+            assert 0 <= ch16.draw(row[None].astype(np.float32), [u])[0] < 300
+
+
+@pytest.mark.parametrize(
+    "call, sentence",
+    [
+        (lambda: ch16.draw(np.ones((2, 3), np.float32), [0.5]), "a number for each of 2 rows, got 1"),
+        (
+            lambda: ch16.draw(np.ones((2, 0), np.float32), [0.5] * 2),
+            r"shape \[rows, 1 or more\], got \(2, 0\)",
+        ),
+        (lambda: ch16.sums(np.ones(3, np.float32)), r"shape \[rows, 1 or more\], got \(3,\)"),
+        (lambda: ch16.uniforms([1, 2], [1]), "a position for each of 2 seeds, got 1"),
+    ],
+)
+def test_a_draw_of_the_wrong_shape_is_refused(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
 def test_the_uniform_number_is_that_of_ch13():
-    sampler = Sampler(10)
-    for seed, position in ((0, 0), (5, 17), (2**64 - 1, 1023), (5, 17)):
-        assert sampler._uniform(seed, position) == uniform(seed, position)
+    seeds = [0, 5, 2**64 - 1, 5, *np.random.default_rng(0).integers(0, 2**64, 200, np.uint64).tolist()]
+    positions = [0, 17, 1023, 17, *range(200)]
+    assert ch16.uniforms(seeds, positions) == [uniform(s, p) for s, p in zip(seeds, positions)]
 
 
 def test_logprobs_are_the_log_softmax_of_the_models_own_logits():

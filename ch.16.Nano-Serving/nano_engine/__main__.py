@@ -25,7 +25,11 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = arguments().parse_args(argv)
+    args, unknown = arguments().parse_known_args(argv)
+    if unknown:
+        name = f"python -m nano_engine {args.command}"
+        print(f"error: {name} does not know {unknown[0]}; {name} --help lists what it does", file=sys.stderr)
+        return 2
     sys.stdout.reconfigure(errors="replace")  # a terminal that is not UTF-8 still gets its text
     try:
         return args.run(args)

@@ -38,7 +38,9 @@ def add_to(commands) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of arrivals and prompts (0)")
     parser.add_argument("--pages", type=int, default=512, help="pages of 16 tokens in the KV cache (512)")
     parser.add_argument("--max-batch-size", type=int, default=32, help="requests that run at once (32)")
-    parser.add_argument("--max-chunk-size", type=int, default=256, help="tokens of a step (256)")
+    parser.add_argument(
+        "--max-chunk-size", type=int, help="tokens of a step (without it, by how many requests run)"
+    )
     parser.add_argument(
         "--ttft-limit", type=float, default=1000, help="ms to a first token that are good (1000)"
     )

@@ -1,8 +1,7 @@
 """One tick of the engine: choose, run, read the result.
 
-Requests join and leave between any two ticks; nobody waits for a batch to be full or to be over. A tick
-costs at most max(max_chunk_size, max_batch_size) tokens. It is not thread-safe: the engine calls it under
-its lock.
+Requests join and leave between any two ticks; nobody waits for a batch to be full or to be over. How much
+a tick reads, the decodes and the prefills say. It is not thread-safe: the engine calls it under its lock.
 """
 
 import numpy as np

@@ -36,7 +36,8 @@ class NanoServingEngine:
     weights               what ch.14's load_gpt2_weights returns (may be None if `model` is given)
     kv_cache_pages        pages of the KV cache
     page_size             tokens a page
-    max_chunk_size        tokens of a step: decodes first, the rest for prompts (the model's positions: no chunks)
+    max_chunk_size        tokens of a step: decodes first, the rest for prompts (the model's positions: no chunks);
+                          None: about as many as make a step twice as long as its decodes alone (chunked_prefill.py)
     max_batch_size        requests that run at once
     eos_token_id          the token that ends an answer; None: the config's, -1: none
     enable_prefix_cache   requests that begin alike share pages, and pages outlive their request
@@ -44,6 +45,7 @@ class NanoServingEngine:
     max_waiting_requests  requests that may wait; more are refused with QueueFull
     model                 anything with ch.14's step; None: ch.14's GPT2 on `weights`
     tokenizer             a tokenizers.Tokenizer; None: weights.tokenizer, if there is one
+    num_threads           threads that share the work of a step, and change no bit of it; None: one a processor
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class NanoServingEngine:
         weights,
         kv_cache_pages: int = 256,
         page_size: int = 16,
-        max_chunk_size: int = 256,
+        max_chunk_size: int | None = None,
         max_batch_size: int = 32,
         eos_token_id: int | None = None,
         *,
@@ -61,13 +63,15 @@ class NanoServingEngine:
         max_waiting_requests: int = MAX_WAITING_REQUESTS,
         model: Model | None = None,
         tokenizer=None,
+        num_threads: int | None = 1,
     ):
         self.config = ModelConfig.of(config)
         if hasattr(weights, "config") and self.config != ModelConfig.of(weights.config):
             raise ValueError(
                 f"config is {self.config}, but the weights are of {ModelConfig.of(weights.config)}"
             )
-        require_int("max_chunk_size", max_chunk_size, 1)
+        if max_chunk_size is not None:
+            require_int("max_chunk_size", max_chunk_size, 1)
         require_int("max_batch_size", max_batch_size, 1)
         require_int("max_waiting_requests", max_waiting_requests, 1)
         require_bool("enable_prefix_cache", enable_prefix_cache)
@@ -75,6 +79,8 @@ class NanoServingEngine:
             raise ValueError(
                 "enable_paging=False needs enable_prefix_cache=False: pages are what requests share"
             )
+        if model is not None and num_threads != 1:
+            raise ValueError(f"num_threads={num_threads} is for the engine's own model, and model was given")
         if eos_token_id is None:
             eos_token_id = getattr(config, "eos_token_id", None)
         else:
@@ -92,7 +98,7 @@ class NanoServingEngine:
         if model is None:
             import ch14_gpt_optimized as gpt
 
-            model = gpt.GPT2(weights, page_size=page_size)
+            model = gpt.GPT2(weights, page_size=page_size, num_threads=num_threads)
         self._radix = RadixManager(self.kv_pool, enable_prefix_cache)
         self._requests = RequestPool(self.kv_pool, self._radix, max_waiting_requests, enable_paging)
         self._batcher = ContinuousBatcher(

@@ -6,13 +6,13 @@ preempted (RequestPool.grow) and is the first in the queue again.
 """
 
 from .batch import Chunk
-from .chunked_prefill import split_budget
+from .chunked_prefill import Budget, split_budget
 from .request import RequestState
 from .request_pool import RequestPool
 
 
 class PrefillManager:
-    def __init__(self, requests: RequestPool, max_chunk_size: int, max_batch_size: int):
+    def __init__(self, requests: RequestPool, max_chunk_size: int | None, max_batch_size: int):
         self.requests = requests
         self.max_chunk_size = max_chunk_size
         self.max_batch_size = max_batch_size
@@ -33,7 +33,8 @@ class PrefillManager:
     # [schedule]
     def schedule(self, num_decodes: int) -> list[Chunk]:
         """Prompt chunks for what the decodes leave of the step's budget, and for one token at least."""
-        chunks = split_budget(self._prefilling(), max(1, self.max_chunk_size - num_decodes))
+        budget = Budget.of(self.max_chunk_size, num_decodes, len(self.requests.running))
+        chunks = split_budget(self._prefilling(), budget)
         return [chunk for chunk in chunks if self.requests.ready(chunk, RequestState.PREFILL)]
 
     def _prefilling(self):

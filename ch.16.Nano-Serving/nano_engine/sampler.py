@@ -4,8 +4,9 @@ A row, its parameters, the tokens before it, the seed and the position decide th
 no generator with a state that other requests advance, and no operation mixes two rows. So a seeded answer is the same
 in any batch. The draw is ch.13's: one number for (seed, position), looked up in the sum of the weights.
 
-Weights are float32 and their sums float64. A Sampler owns the memory it works in: a row of 50,257 weights stays in the
-second-level cache, whereas a fresh array of that size comes page by page from the system, each time.
+Weights are float32 and their sums float64. Rows are weighed together in a table, as many as fit the second-level
+cache: all 32 of a small vocabulary, whose cost is in the calls, and one of 50,257. The table is the sampler's own: a
+fresh array of that size comes page by page from the system, each time.
 """
 
 import math
@@ -13,10 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ch16_nano_serving import draw, sums, uniforms
+
 from .request import Request
 from .sampling import SamplingParams
 
-BLOCK = 256  # weights that are summed at a time, to find the block of the drawn one first
+TABLE = 2**16  # weights that are worked on at a time
 SMALLEST_TEMPERATURE = np.finfo(np.float32).tiny
 
 
@@ -41,11 +44,7 @@ class Sampler:
 
     def __init__(self, vocab_size: int, eos_token_id: int | None = None):
         self.eos_token_id = eos_token_id
-        self._adjusted = np.empty(vocab_size, np.float32)
-        self._weights = np.empty(vocab_size, np.float32)
-        self._block_starts = np.arange(0, vocab_size, BLOCK)
-        self._philox = np.random.Philox(0)
-        self._philox_state = self._philox.state
+        self._table = np.empty((max(1, TABLE // vocab_size), vocab_size), np.float32)
 
     # [choose]
     def choose(self, logits: np.ndarray, requests: list[Request]) -> list[Choice]:
@@ -53,168 +52,174 @@ class Sampler:
         if not len(requests):
             return []
         tops = logits.max(axis=1)  # NaN where a logit of the row is
-        likeliest = logits.argmax(axis=1)
-        choices = []
-        for row, top, best, request in zip(logits, tops.tolist(), likeliest.tolist(), requests, strict=True):
+        choices = [Choice(token) for token in logits.argmax(axis=1).tolist()]
+        drawn, noted = [], []
+        for r, (top, request) in enumerate(zip(tops.tolist(), requests, strict=True)):
             params = request.params
             if not math.isfinite(top):
                 position = request.num_tokens
                 sentence = f"the logits of position {position} are not finite: their maximum is {top}"
-                choices.append(Choice(None, error=sentence))
-            elif params.temperature == 0 and not params.changes_logits:
-                choices.append(self._noted(best, row, top, params))
-            else:
-                choices.append(self._choose_one(row, top, request))
+                choices[r] = Choice(None, error=sentence)
+                continue
+            if params.temperature > 0 or params.changes_logits:
+                drawn.append(r)
+            if params.logprobs is not None:
+                noted.append(r)
+        for rows in self._groups(drawn):
+            for r, choice in zip(rows, self._choose_some(logits, rows, [requests[r] for r in rows])):
+                choices[r] = choice
+        for rows in self._groups([r for r in noted if not choices[r].error]):
+            for r, log_sum in zip(rows, self._log_sums(logits, rows, tops[rows])):
+                choices[r] = _noted(choices[r].token, logits[r], log_sum, requests[r].params.logprobs)
         return choices
 
     # [/choose]
-    def _choose_one(self, row: np.ndarray, top: float, request: Request) -> Choice:
-        params, adjusted, adjusted_top = request.params, row, top
-        if params.changes_logits:
-            adjusted = self._adjust(row, request)
-            adjusted_top = adjusted.max()
-            if not math.isfinite(adjusted_top):
-                return Choice(
-                    None,
-                    error=f"penalties and logit_bias leave position {request.num_tokens} no token to choose",
-                )
-        if params.temperature == 0:
-            token = int(adjusted.argmax())
-        else:
-            tokens, weights = self._weigh(adjusted, adjusted_top, params)
-            token = self._draw(weights, self._uniform(request.seed, request.num_tokens))
-            token = token if tokens is None else int(tokens[token])
-        return self._noted(token, row, top, params)
+    def _groups(self, rows: list[int]) -> list[list[int]]:
+        """As many rows at a time as the table has."""
+        size = len(self._table)
+        return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+    def _filled(self, logits: np.ndarray, rows: list[int]) -> np.ndarray:
+        """The table with these rows of logits. (NumPy's take would copy all of them first: they may be padded.)"""
+        table = self._table[: len(rows)]
+        for row, r in zip(table, rows):
+            row[:] = logits[r]
+        return table
+
+    # [choose-some]
+    def _choose_some(self, logits: np.ndarray, rows: list[int], requests: list[Request]) -> list[Choice]:
+        """The choices of rows that are drawn for, or whose logits change: as many as the table has at most."""
+        table = self._filled(logits, rows)
+        for row, request in zip(table, requests):
+            if request.params.changes_logits:
+                self._adjust(row, request)
+        tops = table.max(axis=1)
+        certain = {}
+        for i, (request, top) in enumerate(zip(requests, tops.tolist())):
+            if not math.isfinite(top):
+                position = request.num_tokens
+                sentence = f"penalties and logit_bias leave position {position} no token to choose"
+                certain[i] = Choice(None, error=sentence)
+            elif request.params.temperature == 0:
+                certain[i] = Choice(int(table[i].argmax()))
+        if len(certain) == len(rows):
+            return list(certain.values())
+        columns, weights = self._weigh(table, tops, [request.params for request in requests])
+        tokens = draw(weights, uniforms([r.seed for r in requests], [r.num_tokens for r in requests]))
+        if columns is not None:
+            tokens = columns[tokens].tolist()
+        return [certain.get(i) or Choice(token) for i, token in enumerate(tokens)]
+
+    # [/choose-some]
 
     # Logits
 
     # [adjust]
-    def _adjust(self, row: np.ndarray, request: Request) -> np.ndarray:
-        """A copy of `row` with the penalties, the biases, and no end before min_tokens."""
-        params, out = request.params, self._adjusted
-        np.copyto(out, row)
+    def _adjust(self, row: np.ndarray, request: Request) -> None:
+        """The penalties, the biases, and no end before min_tokens, in place."""
+        params = request.params
         if params.repetition_penalty != 1:
             seen = np.unique(request.prompt_tokens + request.output_tokens)
-            logits = out[seen]
-            out[seen] = np.where(
+            logits = row[seen]
+            row[seen] = np.where(
                 logits > 0, logits / params.repetition_penalty, logits * params.repetition_penalty
             )
         if params.presence_penalty or params.frequency_penalty:
             written, counts = np.unique(np.array(request.output_tokens, np.int64), return_counts=True)
-            out[written] -= params.presence_penalty + params.frequency_penalty * counts
+            row[written] -= params.presence_penalty + params.frequency_penalty * counts
         for token, bias in params.logit_bias:
-            out[token] += bias
+            row[token] += bias
         if len(request.output_tokens) < params.min_tokens:
-            out[list(params.stop_token_ids)] = -np.inf
+            row[list(params.stop_token_ids)] = -np.inf
             if self.eos_token_id is not None and not params.ignore_eos:
-                out[self.eos_token_id] = -np.inf
-        return out
+                row[self.eos_token_id] = -np.inf
 
     # [/adjust]
 
     # Weights
     # [weigh]
     def _weigh(
-        self, row: np.ndarray, top: float, params: SamplingParams
+        self, table: np.ndarray, tops: np.ndarray, params: list[SamplingParams]
     ) -> tuple[np.ndarray | None, np.ndarray]:
-        """(tokens, weights float32): probabilities times some number; the likeliest has 1. tokens None: all, in order.
+        """Turns rows of logits into (columns, weights): probabilities times some number; the likeliest has 1.
 
-        What a filter leaves out is not carried along: after top_k=50 there are 50 numbers and not 50,257.
+        What a filter leaves out has weight 0. Of a table of one row it is not carried along: after top_k=50 there are
+        50 columns and not 50,257; columns None are all. (Rows that share a table must not: a sum would be rounded
+        by what its neighbours keep.)
         """
-        tokens = None
-        if params.top_k is not None and params.top_k < row.size:
+        columns = None
+        for k in {p.top_k for p in params if p.top_k is not None and p.top_k < table.shape[1]}:
             # The k likeliest, and those equal to the last of them: no order among equals is made up.
-            tokens = np.flatnonzero(row >= np.partition(row, -params.top_k)[-params.top_k])
-            row = row[tokens]
-        with np.errstate(
-            over="ignore", under="ignore"
-        ):  # -inf from extreme logits or temperatures: exp makes 0
-            weights = np.subtract(row, np.float32(top), out=self._weights[: row.size])
-            np.divide(weights, max(np.float32(params.temperature), SMALLEST_TEMPERATURE), out=weights)
-            np.exp(weights, out=weights)
-        for kept in self._filters(params):
-            left = kept(weights)
-            tokens = left if tokens is None else tokens[left]
-            weights = weights[left]
-        return tokens, weights
+            rows = [i for i, p in enumerate(params) if p.top_k == k]
+            smallest = np.partition(table[rows], -k, axis=1)[:, -k, None]
+            if len(self._table) == 1:
+                columns = np.flatnonzero(table[0] >= smallest[0])
+                table = table[:, columns]
+            else:
+                table[rows] = np.where(table[rows] >= smallest, table[rows], -np.inf)
+        temperatures = np.array([p.temperature or 1 for p in params], np.float32)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            # -inf from extreme logits or temperatures: exp makes 0. NaN only where no token is left to choose.
+            np.subtract(table, tops[:, None], out=table)
+            np.divide(table, np.maximum(temperatures, SMALLEST_TEMPERATURE)[:, None], out=table)
+            np.exp(table, out=table)
+        rows = [i for i, p in enumerate(params) if p.top_p < 1]
+        if rows:
+            found, kept = self._nucleus(table[rows], np.array([params[i].top_p for i in rows]))
+            if len(self._table) == 1:
+                columns, table = found if columns is None else columns[found], kept
+            else:
+                table[rows] = 0
+                table[np.ix_(rows, found)] = kept
+        if any(p.min_p > 0 for p in params):
+            table[table < np.array([p.min_p for p in params], np.float32)[:, None]] = 0
+        return columns, table
 
     # [/weigh]
-    def _filters(self, params: SamplingParams):
-        """Functions from weights to the indices, ascending, of those that stay."""
-        if params.top_p < 1:
-            yield lambda weights: self._nucleus(weights, params.top_p)
-        if params.min_p > 0:
-            yield lambda weights: np.flatnonzero(weights >= np.float32(params.min_p))
 
     # [nucleus]
-    def _nucleus(self, weights: np.ndarray, top_p: float) -> np.ndarray:
-        """Indices of the largest weights that make up `top_p` of the sum; of equal ones, the first."""
-        target = top_p * self._block_sums(weights)[-1]
+    def _nucleus(self, table: np.ndarray, top_p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(columns, weights): the largest of each row that make up `top_p` of its sum; of equal ones, the first."""
+        targets = top_p * np.array(sums(table))
         # Sorting is what costs, and nearly always a few large weights are enough.
         for floor in (1e-2, 1e-4, 0):
-            indices = np.flatnonzero(weights >= floor)
-            large = weights[indices]
-            descending = np.sort(large)[::-1]
-            mass = descending.cumsum(dtype=np.float64)
-            if mass[-1] >= target:
+            high = table >= floor
+            if len(table) == 1:
+                columns = np.flatnonzero(high[0])
+                large = table[:, columns]
+            else:
+                columns, large = np.arange(table.shape[1]), table * high
+            descending = np.sort(large, axis=1)[:, ::-1]
+            mass = descending.cumsum(axis=1, dtype=np.float64)
+            if (mass[:, -1] >= targets).all():
                 break
-        num_kept = min(int(np.searchsorted(mass, target)) + 1, large.size)
-        smallest = descending[num_kept - 1]
+        last = np.array([min(int(m.searchsorted(t)), columns.size - 1) for m, t in zip(mass, targets)])
+        smallest = descending[np.arange(len(last)), last][:, None]
         kept = large >= smallest
-        num_too_many = int(kept.sum()) - num_kept  # of those that equal the smallest
-        if num_too_many:
-            kept[np.flatnonzero(large == smallest)[-num_too_many:]] = False
-        return indices[kept]
+        num_too_many = np.count_nonzero(kept, axis=1) - (last + 1)  # of those that equal the smallest
+        for row in np.flatnonzero(num_too_many):
+            kept[row, np.flatnonzero(large[row] == smallest[row])[-num_too_many[row] :]] = False
+        return columns, np.multiply(large, kept, out=large)
 
     # [/nucleus]
 
-    def _block_sums(self, weights: np.ndarray) -> np.ndarray:
-        """Sums of the weights up to the end of each block, float64."""
-        starts = self._block_starts[: -(-weights.size // BLOCK)]
-        return np.add.reduceat(weights, starts, dtype=np.float64).cumsum()
-
-    # Draws
-    # [draw]
-    def _draw(self, weights: np.ndarray, uniform: float) -> int:
-        """The index where the sum of the weights passes `uniform` times their sum: first its block, then it."""
-        sums = self._block_sums(weights)
-        target = min(uniform * sums[-1], np.nextafter(sums[-1], 0))
-        block = int(np.searchsorted(sums, target, side="right"))
-        start = int(self._block_starts[block])
-        weights = weights[start : start + BLOCK]
-        rest = target - (sums[block - 1] if block else 0)
-        index = int(np.searchsorted(weights.cumsum(dtype=np.float64), rest, side="right"))
-        if index == weights.size:  # the roundings of the two sums disagree about the last token of the block
-            index = int(np.flatnonzero(weights)[-1])
-        return start + index
-
-    # [/draw]
-    # [uniform]
-    def _uniform(self, seed: int, position: int) -> float:
-        """ch.13's uniform(seed, position), without making a generator each time."""
-        state = self._philox_state
-        state["state"]["key"][:] = seed, position
-        state["state"]["counter"][:] = 0
-        state["buffer_pos"] = 4  # nothing is left over
-        self._philox.state = state
-        return (int(self._philox.random_raw()) >> 11) * 2.0**-53
-
-    # [/uniform]
-
     # Log-probabilities
 
-    def _noted(self, token: int, row: np.ndarray, top: float, params: SamplingParams) -> Choice:
-        if params.logprobs is None:
-            return Choice(token)
-        weights = np.exp(np.subtract(row, np.float32(top), out=self._weights), out=self._weights)
-        log_sum = top + math.log(self._block_sums(weights)[-1])
-        num = min(params.logprobs, row.size)
-        best = []
-        if num:
-            best = np.flatnonzero(row >= np.partition(row, -num)[-num])
-            best = best[np.argsort(-row[best], kind="stable")][:num].tolist()  # of equal ones, the first
-        likeliest = tuple((other, float(row[other]) - log_sum) for other in best)
-        return Choice(token, TokenLogprobs(token, float(row[token]) - log_sum, likeliest))
+    def _log_sums(self, logits: np.ndarray, rows: list[int], tops: np.ndarray) -> list[float]:
+        """The logarithm of the sum of exp(logits) for each of `rows`, as many as the table has at most."""
+        table = self._filled(logits, rows)
+        np.exp(np.subtract(table, tops[:, None], out=table), out=table)
+        return [top + math.log(total) for top, total in zip(tops.tolist(), sums(table))]
+
+
+def _noted(token: int, row: np.ndarray, log_sum: float, num_top: int) -> Choice:
+    """The choice of `token` with its log-probability and those of the `num_top` likeliest."""
+    num, best = min(num_top, row.size), []
+    if num:
+        best = np.flatnonzero(row >= np.partition(row, -num)[-num])
+        best = best[np.argsort(-row[best], kind="stable")][:num].tolist()  # of equal ones, the first
+    likeliest = tuple((other, float(row[other]) - log_sum) for other in best)
+    return Choice(token, TokenLogprobs(token, float(row[token]) - log_sum, likeliest))
 
 
 def sample(

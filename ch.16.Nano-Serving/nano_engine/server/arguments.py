@@ -15,9 +15,12 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="DIR_OR_ID", help="as for complete; without it, the bundled model")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or int8 (float32)")
     parser.add_argument("--name", help="what requests call the model; without it, its folder's name")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a step (1)")
     parser.add_argument("--kv-cache-pages", type=int, metavar="N", help="pages of the KV cache (256)")
     parser.add_argument("--max-batch-size", type=int, metavar="N", help="requests that run at once (32)")
-    parser.add_argument("--max-chunk-size", type=int, metavar="N", help="tokens of a step (256)")
+    parser.add_argument(
+        "--max-chunk-size", type=int, metavar="N", help="tokens of a step (by how many requests run)"
+    )
     parser.add_argument(
         "--api-key",
         metavar="KEY",

@@ -56,8 +56,13 @@ def serve(args: argparse.Namespace, limits: Limits) -> int:
 
 
 def engine_options(args: argparse.Namespace) -> dict:
-    names = ("kv_cache_pages", "max_batch_size", "max_chunk_size")
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    names = {
+        "kv_cache_pages": args.kv_cache_pages,
+        "max_batch_size": args.max_batch_size,
+        "max_chunk_size": args.max_chunk_size,
+        "num_threads": args.threads,
+    }
+    return {name: value for name, value in names.items() if value is not None}
 
 
 def read_keys(args: argparse.Namespace) -> tuple[str, ...]:
