@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ch13_sampling import check_sampling, choose
 from ch13_weights import GPT2Weights
 from ch14_model import GPT2
+from ch14_progress import progress_bar
 from ch14_weights import PackedWeights, load_gpt2_weights
 
 
@@ -27,32 +28,36 @@ def generate_ids(
     temperature: float = 0.0,
     top_k: int | None = None,
     seed: int | None = None,
+    progress: bool | None = False,
 ) -> list[list[int]]:
     """The ids that follow each prompt: up to `max_tokens`, fewer at the end of the text or of the positions.
 
     The end-of-text id is not part of the result. One seed serves all prompts: the same prompt twice gives the
-    same answer twice.
+    same answer twice. progress: see progress_bar; it counts tokens that were read or written.
     """
     check_sampling(max_tokens, temperature, top_k, seed)
     if seed is None:
         seed = secrets.randbits(64)
     answers: list[list[int]] = [[] for _ in prompts]
     running = list(range(len(prompts)))
-    logits = model.prefill(prompts)
-    while running:
-        going_on, tokens = [], []
-        for row, i in zip(logits, running, strict=True):
-            position = len(prompts[i]) + len(answers[i])
-            token = choose(row, temperature, top_k, seed, position)
-            if token == model.config.eos_token_id:
-                continue
-            answers[i].append(token)
-            if len(answers[i]) < max_tokens and position < model.config.n_positions:
-                going_on.append(i)
-                tokens.append(token)
-        running = going_on
-        if running:
-            logits = model.decode(tokens, running)
+    with progress_bar(len(prompts) * max_tokens, "token", progress, "generate") as bar:
+        logits = model.prefill(prompts, bar)
+        while running:
+            going_on, tokens = [], []
+            for row, i in zip(logits, running, strict=True):
+                position = len(prompts[i]) + len(answers[i])
+                token = choose(row, temperature, top_k, seed, position)
+                if token != model.config.eos_token_id:
+                    answers[i].append(token)
+                    bar.update()
+                    if len(answers[i]) < max_tokens and position < model.config.n_positions:
+                        going_on.append(i)
+                        tokens.append(token)
+                        continue
+                bar.total -= max_tokens - len(answers[i])  # this text has come to its end
+            running = going_on
+            if running:
+                logits = model.decode(tokens, running)
     return answers
 
 
@@ -66,12 +71,14 @@ def generate(
     top_k: int | None = None,
     seed: int | None = None,
     weights: PackedWeights | GPT2Weights | None = None,
+    progress: bool | None = None,
 ) -> str | list[str]:
     """The text that follows `prompt`; for a list of prompts, the list of texts.
 
     max_tokens: tokens to write at most. temperature: 0 is greedy. top_k: choose among the k likeliest. seed:
-    repeats a text exactly. weights: from load_gpt2_weights (None: the bundled model). TypeError or ValueError
-    for a wrong argument, an empty prompt or one longer than the model's positions.
+    repeats a text exactly. weights: from load_gpt2_weights (None: the bundled model). progress: a bar on stderr
+    once it has taken a second (None: where that is a terminal; True: always; False: never). TypeError or
+    ValueError for a wrong argument, an empty prompt or one longer than the model's positions.
     """
     single = isinstance(prompt, str)
     if not single and not isinstance(prompt, Sequence):
@@ -88,6 +95,6 @@ def generate(
     if weights.tokenizer is None:
         raise ValueError("weights: the model came without a tokenizer.json; use generate_ids")
     encoded = [weights.tokenizer.encode(text).ids for text in prompts]
-    answers = generate_ids(GPT2(weights), encoded, max_tokens, temperature, top_k, seed)
+    answers = generate_ids(GPT2(weights), encoded, max_tokens, temperature, top_k, seed, progress)
     texts = [weights.tokenizer.decode(ids) for ids in answers]
     return texts[0] if single else texts

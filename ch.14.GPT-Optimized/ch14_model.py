@@ -93,13 +93,18 @@ class GPT2:
         )
 
     # [prefill]
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> np.ndarray:
-        """Forgets all sequences and begins one for each prompt. Returns the logits after each, [B, V]."""
+    def prefill(self, prompts: Sequence[Sequence[int]], bar=None) -> np.ndarray:
+        """Forgets all sequences and begins one for each prompt. Returns the logits after each, [B, V].
+
+        bar: a progress bar, which is told of the tokens of each chunk.
+        """
         prompts = [self._check_prompt(i, ids) for i, ids in enumerate(prompts)]
         self.cache.clear()
         for _ in prompts:
             self.cache.add_sequence()
-        return self._append(list(range(len(prompts))), prompts)
+        if bar is not None:
+            bar.total += sum(map(len, prompts))
+        return self._append(list(range(len(prompts))), prompts, bar)
 
     # [/prefill]
 
@@ -123,7 +128,7 @@ class GPT2:
 
     # [/decode]
 
-    def _append(self, sequences: list[int], ids: Sequence[np.ndarray]) -> np.ndarray:
+    def _append(self, sequences: list[int], ids: Sequence[np.ndarray], bar=None) -> np.ndarray:
         """Appends ids[i] to sequences[i]; the logits after the last token of each."""
         logits = np.empty((len(sequences), self.config.vocab_size), np.float32)
         if not sequences:
@@ -147,6 +152,8 @@ class GPT2:
                 self.cache.k,
                 self.cache.v,
             )
+            if bar is not None:
+                bar.update(len(owner[chunk]))
         return logits
 
     def _check_prompt(self, index: int, ids: Sequence[int]) -> np.ndarray:

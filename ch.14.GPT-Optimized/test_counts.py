@@ -33,7 +33,9 @@ def test_what_exp_tanh_and_gelu_cost():
     assert vector_operations(ch14_text.elementwise("math.tanh")) == counts.TANH_FLOPS
     plain, gelu = ch14_text.gelu().replace(" {gelu}", ""), ch14_text.gelu()
     vectors = gpt.host_tile()["panel"] // gpt.host_tile()["lanes"]
-    places = len(re.findall("vector.store.*%arg2", ch14_text.lowered(plain))) // vectors  # one row, two rows, more
+    places = (
+        len(re.findall("vector.store.*%arg2", ch14_text.lowered(plain))) // vectors
+    )  # one row, two rows, more
     both = places * vectors
     assert vector_operations(gelu) - vector_operations(plain) == both * counts.GELU_FLOPS
 
@@ -46,7 +48,9 @@ def test_the_bytes_of_weights_are_those_of_the_packed_arrays(dtype):
     assert counted == packed.num_bytes - packed.arrays["wpe"].nbytes
 
 
-@pytest.mark.parametrize("chunks", [[Chunk(0, 7)], [Chunk(3, 1), Chunk(9, 1)], [Chunk(2, 5), Chunk(0, 1)], []])
+@pytest.mark.parametrize(
+    "chunks", [[Chunk(0, 7)], [Chunk(3, 1), Chunk(9, 1)], [Chunk(2, 5), Chunk(0, 1)], []]
+)
 def test_attention_counted_key_by_key(chunks):
     found = {part.name: part for part in step_parts(CONFIG, chunks)}["attention"]
     flops = 0
