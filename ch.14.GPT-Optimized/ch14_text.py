@@ -56,3 +56,43 @@ func.func @f(%x: memref<?x{n}xf32>, %identity: memref<1x{n}x{n}xf32>, %out: memr
       : memref<?x{n}xf32>, memref<1x{n}x{n}xf32>, memref<?x{n}xf32>
   return
 }}"""
+
+
+def linear(k: int, n: int, epilogue: str = "", bias: bool = False) -> str:
+    """@f(x [T, k], packed weights, bias [n], what out held [T, n]) -> [T, n]. epilogue: "gelu", "accumulate" or ""."""
+    panel = ch14.host_tile()["panel"]
+    types = f"memref<?x{k}xf32>, memref<{n // panel}x{k}x{panel}xf32>, memref<?x{n}xf32>"
+    if bias:
+        types += f", memref<{n}xf32>"
+    return f"""
+func.func @f(%x: memref<?x{k}xf32>, %w: memref<{n // panel}x{k}x{panel}xf32>, %b: memref<{n}xf32>,
+             %old: memref<?x{n}xf32>, %out: memref<?x{n}xf32>) {{
+  memref.copy %old, %out : memref<?x{n}xf32> to memref<?x{n}xf32>
+  transformer.rows_linear %x, %w{" bias %b" if bias else ""} into %out {{{epilogue}}} : {types}
+  return
+}}"""
+
+
+def norm(d: int, epsilon: float) -> str:
+    """@f(x [T, d], gamma [d], beta [d]) -> [T, d]"""
+    rows, vector = f"memref<?x{d}xf32>", f"memref<{d}xf32>"
+    return f"""
+func.func @f(%x: {rows}, %gamma: {vector}, %beta: {vector}, %out: {rows}) {{
+  transformer.rows_norm %x, %gamma, %beta into %out {{epsilon = {epsilon:.9e} : f32}}
+      : {rows}, {vector}, {vector}, {rows}
+  return
+}}"""
+
+
+def attention(heads: int, head_dim: int, page_size: int) -> str:
+    """@f(qkv [T, heads * head_dim], positions, sequences, tables, keys, values) -> [T, heads * head_dim]"""
+    rows = f"memref<?x{heads * head_dim}xf32>"
+    keys = f"memref<?x{heads}x{head_dim}x{page_size}xf32>"
+    values = f"memref<?x{heads}x{page_size}x{head_dim}xf32>"
+    return f"""
+func.func @f(%qkv: {rows}, %positions: memref<?xi32>, %sequences: memref<?xi32>, %tables: memref<?x?xi32>,
+             %keys: {keys}, %values: {values}, %out: {rows}) {{
+  transformer.paged_attention %qkv, %positions, %sequences, %tables, %keys, %values into %out
+      : {rows}, memref<?xi32>, memref<?xi32>, memref<?x?xi32>, {keys}, {values}, {rows}
+  return
+}}"""

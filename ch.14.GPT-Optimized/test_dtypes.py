@@ -99,6 +99,21 @@ def test_integers_give_the_same_sums_in_every_tile():
         assert relative_error(other, a) <= 1e-5
 
 
+def test_the_greatest_sum_of_integers_fits():
+    """1024 products of the greatest weight with the greatest number of a row: 32 bits hold it, so that none wraps."""
+    config = GPT2Config(101, 1, 3, 36, 40, 1024)
+    tensors = dict(weights(config).tensors)
+    tensors["h.0.mlp.c_fc.weight"] = np.zeros((36, 1024), np.float32)
+    tensors["h.0.mlp.c_fc.bias"] = np.full(1024, 3, np.float32)
+    tensors["h.0.mlp.c_proj.weight"] = np.full((1024, 36), 0.01, np.float32) * np.arange(
+        1, 37, dtype=np.float32
+    )
+    given, ids = GPT2Weights(config, tensors, None), random_ids(config, 5)
+    exact = alone(gpt.GPT2(given), ids)
+    ours = alone(gpt.GPT2(gpt.PackedWeights.pack(given, dtype="int8")), ids)
+    assert relative_error(ours, exact) <= 0.03
+
+
 def test_a_row_of_zeros_and_a_row_of_nan():
     """Neither divides by zero, and NaN is seen: generate ends in a sentence."""
     given = weights(CONFIG)

@@ -121,6 +121,23 @@ def test_eight_threads_compile_a_shape_once():
     assert gpt.GPT2(packed).compile_seconds == seconds
 
 
+@pytest.mark.parametrize("num_threads", [2, 5])
+def test_a_step_runs_on_as_many_threads_as_are_asked_for(num_threads):
+    """Counted in a process of its own: OpenMP's threads stay once they are there."""
+    code = f"""
+import os, numpy as np, chapters, ch14_gpt_optimized as gpt
+from ch13_weights import GPT2Config, GPT2Weights
+model = gpt.GPT2(GPT2Weights.random(GPT2Config(101, 1, 2, 16, 40)), num_threads={num_threads})
+before = len(os.listdir("/proc/self/task"))
+model.prefill([list(range(30))])
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=chapters.environment(), capture_output=True, text=True
+    )
+    assert done.stdout == f"{num_threads - 1}\n", done.stderr
+
+
 def test_what_the_code_depends_on():
     """Another tile, epsilon or page size is other code, although the shape is the same."""
     epsilon = GPT2Config(11, 1, 2, 8, 12, 6, layer_norm_epsilon=0.5)

@@ -1,0 +1,101 @@
+"""In which order the step adds, written down in NumPy: equal to the compiled ops to the last bit (test_orders.py).
+
+Everything here is a function of one row and of what that row reads. Nothing takes the number of rows, a block, a
+chunk, a page's number or a thread: that is the whole argument for why those change no bit. Only `lanes` (the norm)
+and the size of a page (attention) enter, which are the same for all rows that a compiled step ever sees.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+NUM_CHAINS = 4  # kChains of kernel_attention.cpp
+
+
+# [fma]
+def fma(a, b, c) -> np.ndarray:
+    """a * b + c with one rounding, of float32. The product of two float32 is exact in float64."""
+    wide = np.float64
+    return np.float32(wide(a) * wide(b) + wide(c))
+
+
+# [/fma]
+
+
+# [linear]
+def linear(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """x [K] times w [K, N]: one accumulator for each column, k from first to last."""
+    acc = np.zeros(w.shape[1], np.float32)
+    for k in range(len(x)):
+        acc = fma(x[k], w[k], acc)
+    return acc
+
+
+# [/linear]
+
+
+# [tree]
+def tree(v: np.ndarray) -> np.float32:
+    """The sum of a vector: the upper half is added to the lower until one number is left."""
+    if len(v) == 1:
+        return v[0]
+    half = 1 << ((len(v) - 1).bit_length() - 1)  # the greatest power of two below the length
+    if 2 * half == len(v):
+        return tree(v[:half] + v[half:])
+    return tree(v[:half]) + tree(v[half:])
+
+
+# [/tree]
+
+
+# [norm]
+def sum_of(row: np.ndarray, lanes: int) -> np.float32:
+    """A sum over a row: as many partial sums as a vector has lanes, then their tree, then what is left over."""
+    whole = len(row) // lanes * lanes
+    parts = np.zeros(lanes, np.float32)
+    for column in range(0, whole, lanes):
+        parts = parts + row[column : column + lanes]
+    if whole == len(row):
+        return tree(parts)
+    return tree(parts) + tree(row[whole:]) if whole else tree(row)
+
+
+def norm(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float, lanes: int) -> np.ndarray:
+    """Layer norm of a row [D]."""
+    width = np.float32(len(x))
+    centred = x - sum_of(x, lanes) / width
+    variance = sum_of(centred * centred, lanes) / width
+    inverse = np.float32(1) / np.sqrt(variance + np.float32(epsilon))
+    return fma(centred * inverse, gamma, beta)
+
+
+# [/norm]
+
+
+# [attention]
+def attention(
+    q: np.ndarray, pages: Sequence[tuple[np.ndarray, np.ndarray]], length: int, exp: Callable
+) -> np.ndarray:
+    """One head of one row: q [D] over the first `length` places of `pages`, each (keys [P, D], values [P, D])."""
+    scale = np.float32(1 / np.sqrt(len(q)))
+    m, total, o = np.float32(-np.inf), np.float32(0), np.zeros(len(q), np.float32)
+    for number, (keys, values) in enumerate(pages):
+        place = np.arange(len(keys))
+        past = place < length - number * len(keys)
+        if not past.any():
+            break  # above the diagonal: never looked at
+        chains = np.zeros((NUM_CHAINS, len(keys)), np.float32)
+        for d in range(len(q)):
+            chains[d % NUM_CHAINS] = fma(q[d], keys[:, d], chains[d % NUM_CHAINS])
+        scores = ((chains[0] + chains[1]) + (chains[2] + chains[3])) * scale
+        scores = np.where(past, scores, np.float32(-np.inf))
+        new_m = max(m, scores.max())
+        p = np.where(past, exp(scores - new_m), np.float32(0))
+        correction = exp(np.array([m - new_m], np.float32))[0]
+        total, o, m = total * correction + tree(p), o * correction, new_m
+        for j in place[past]:
+            o = fma(p[j], values[j], o)
+    return o / total
+
+
+# [/attention]
