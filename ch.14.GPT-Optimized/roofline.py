@@ -42,8 +42,7 @@ class Limits(NamedTuple):
     """Operations and bytes a second."""
 
     peak: float
-    read: float  # from memory
-    cache: float  # from an array of 8 MB: the third-level cache, where there is one of that size
+    read: float
 
 
 def cases(model: gpt.GPT2, context: int) -> list[Case]:
@@ -82,7 +81,7 @@ def decode(model: gpt.GPT2, batch: int, context: int):
 
 def measure(model: gpt.GPT2, found: list[Case], rounds: int) -> tuple[dict[str, dict[str, float]], Limits]:
     """({case: {part: seconds of a step}}, the limits): medians of rounds in which all take turns."""
-    limits = [peak_candidate(), read_candidate(256 << 20), read_candidate(8 << 20)]
+    limits = [peak_candidate(), read_candidate(256 << 20)]
     rates: list[list[float]] = [[] for _ in limits]
     samples: dict[str, list[dict[str, float]]] = {case.name: [] for case in found}
     for turn in tqdm(range(rounds + 1), desc="rounds", file=sys.stderr, disable=None, leave=False):
@@ -109,7 +108,7 @@ def print_table(parts: list[Part], seconds: dict[str, float], limits: Limits) ->
     for part in [*parts, total(parts)]:
         taken = seconds.get(part.name, whole)
         rate = part.flops / taken
-        roof = attainable(part.intensity, limits.peak, limits.read)
+        roof = attainable(part.intensity, *limits)
         share = f"{rate / roof:.2f}" if part.flops else ""
         print(
             f"{part.name:<12}{taken * 1e3:>9.3f}{taken / whole * 100:>6.1f}{part.flops / 1e6:>10.1f}"
@@ -141,41 +140,20 @@ def draw(found: list[Case], config, dtype, seconds, limits: Limits, title: str, 
 
     figure, axes = plt.subplots(figsize=(9, 5.4), dpi=110)
     x = np.geomspace(0.1, 1000, 200)
-    for bandwidth, style, of in ((limits.read, "-", "memory"), (limits.cache, "--", "8 MB")):
-        axes.plot(
-            x, [attainable(i, limits.peak, bandwidth) / 1e9 for i in x], style, color="black", linewidth=1.1
-        )
-        axes.annotate(
-            f"{of}, {bandwidth / 1e9:.0f} GB/s",
-            (0.12, 0.12 * bandwidth / 1e9),
-            xytext=(-2, 4),
-            textcoords="offset points",
-            rotation=36,
-            rotation_mode="anchor",
-            fontsize=8,
-        )
-    axes.axvline(limits.peak / limits.read, color="black", linewidth=0.5, linestyle=":")
-    colors = ["tab:red", "tab:blue", "tab:green", "tab:orange"]
-    drawn = set()
-    for case, color in zip(found, colors):
-        whole = sum(seconds[case.name].values())
-        for part in step_parts(config, case.chunks, dtype):
-            taken = seconds[case.name][part.name]
-            if part.flops and taken > 0.0005 * whole:
-                drawn.add(part.name)
-                axes.scatter(
-                    part.intensity,
-                    part.flops / taken / 1e9,
-                    s=25 + 500 * taken / whole,
-                    marker=MARKERS[part.name],
-                    color=color,
-                    alpha=0.65,
-                    linewidths=0.8,
-                )
+    axes.plot(x, [attainable(i, *limits) / 1e9 for i in x], color="black", linewidth=1.1)
+    axes.annotate(
+        f"reading memory, {limits.read / 1e9:.0f} GB/s",
+        (0.12, 0.12 * limits.read / 1e9),
+        xytext=(-2, 5),
+        textcoords="offset points",
+        rotation=36,
+        rotation_mode="anchor",
+        fontsize=8,
+    )
     axes.annotate(
         f"multiply-adds on registers, {limits.peak / 1e9:.0f} GFLOP/s",
         (950, limits.peak / 1e9),
-        xytext=(0, 3),
+        xytext=(0, 12),
         textcoords="offset points",
         ha="right",
         fontsize=8,
@@ -222,10 +200,7 @@ def main() -> int:
     found = cases(model, options.context)
     seconds, limits = measure(model, found, options.rounds)
     title = f"GPT-2's shapes, {options.layers} layers, {options.dtype}, one thread of {processor()}"
-    print(
-        f"{title}: {limits.peak / 1e9:.0f} GFLOP/s, {limits.read / 1e9:.1f} GB/s "
-        f"from memory, {limits.cache / 1e9:.0f} GB/s from 8 MB"
-    )
+    print(f"{title}: {limits.peak / 1e9:.0f} GFLOP/s, {limits.read / 1e9:.1f} GB/s")
     print(f"the two limits meet at {limits.peak / limits.read:.1f} operations a byte")
     for case in found:
         print(f"\n{case.name}")
