@@ -53,7 +53,7 @@ def test_prefill_then_decode_is_the_whole_sequence(m):
     assert m.cache.lengths == [len(ids) for ids in prompts]
 
 
-@pytest.mark.parametrize("max_chunk_size", [1, 2, 3, 7, 16, 63, 64, 65])
+@pytest.mark.parametrize("max_chunk_size", [1, 2, 3, 7, 11, 16, 63, 64, 65])
 def test_the_size_of_a_chunk_changes_no_bit(max_chunk_size):
     prompts = ragged([20, 1, 13, 30])
     chunked = gpt.GPT2(weights(CONFIG), page_size=5, max_chunk_size=max_chunk_size)
