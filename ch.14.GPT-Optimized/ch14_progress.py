@@ -1,9 +1,14 @@
 """A progress bar on stderr, for work that takes longer than a second.
 
+for item in track(items, "matrix", progress):
+    ...
+
 with progress_bar(total, "token", progress) as bar:
     bar.update(n)         n more are done
     bar.total -= n        n fewer will be
 """
+
+from collections.abc import Collection, Iterator
 
 SECONDS_BEFORE_IT_SHOWS = 1
 
@@ -45,3 +50,13 @@ def progress_bar(total: int, unit: str, progress: bool | None = None, descriptio
         leave=False,
         dynamic_ncols=True,
     )
+
+
+def track(
+    items: Collection, unit: str, progress: bool | None = None, description: str | None = None
+) -> Iterator:
+    """The items one by one, with a bar that counts them."""
+    with progress_bar(len(items), unit, progress, description) as bar:
+        for item in items:
+            yield item
+            bar.update()

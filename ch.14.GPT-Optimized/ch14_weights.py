@@ -31,6 +31,7 @@ import ch13_weights
 import ch14_gpt_optimized as ch14
 from ch13_weights import GPT2Config, GPT2Weights
 from ch14_disk_cache import disk_cache
+from ch14_progress import track
 
 DTYPES = ("float32", "bfloat16", "int8")
 
@@ -73,11 +74,17 @@ class PackedWeights:
         return sum(array.nbytes for array in self.arrays.values())
 
     @classmethod
-    def pack(cls, weights: GPT2Weights, lanes: int | None = None, dtype: str = "float32") -> "PackedWeights":
+    def pack(
+        cls,
+        weights: GPT2Weights,
+        lanes: int | None = None,
+        dtype: str = "float32",
+        progress: bool | None = None,
+    ) -> "PackedWeights":
         """Packs what ch.13 loads. `weights` is not changed and no longer needed.
 
         lanes: for vectors of 16, 8 or 4 floats (None: this machine's). Tests try all of them anywhere.
-        dtype: one of DTYPES, ValueError for another.
+        dtype: one of DTYPES, ValueError for another. progress: see progress_bar.
         """
         config, tensors = weights.config, weights.tensors
         shapes = _shapes(config, dtype, lanes)
@@ -86,7 +93,7 @@ class PackedWeights:
         _fill(arrays, "table", (), tensors["wte.weight"].T)
         for name, tensor in MODEL_TENSORS.items():
             _fill(arrays, name, (), tensors[tensor])
-        for name, tensor in LAYER_TENSORS.items():
+        for name, tensor in track(LAYER_TENSORS.items(), "matrix", progress, "pack weights"):
             for layer in range(config.n_layer):
                 _fill(arrays, name, layer, tensors[f"h.{layer}.{tensor}"])
         return cls(config, arrays, weights.tokenizer, lanes, dtype, block)

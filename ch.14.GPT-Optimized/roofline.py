@@ -150,6 +150,24 @@ def draw(found: list[Case], config, dtype, seconds, limits: Limits, title: str, 
         rotation_mode="anchor",
         fontsize=8,
     )
+    axes.axvline(limits.peak / limits.read, color="black", linewidth=0.5, linestyle=":")
+    colors = ["tab:red", "tab:blue", "tab:green", "tab:orange"]
+    drawn = set()
+    for case, color in zip(found, colors):
+        whole = sum(seconds[case.name].values())
+        for part in step_parts(config, case.chunks, dtype):
+            taken = seconds[case.name][part.name]
+            if part.flops and taken > 0.0005 * whole:
+                drawn.add(part.name)
+                axes.scatter(
+                    part.intensity,
+                    part.flops / taken / 1e9,
+                    s=20 + 350 * taken / whole,
+                    marker=MARKERS[part.name],
+                    color=color,
+                    alpha=0.55,
+                    linewidths=0.8,
+                )
     axes.annotate(
         f"multiply-adds on registers, {limits.peak / 1e9:.0f} GFLOP/s",
         (950, limits.peak / 1e9),

@@ -43,7 +43,9 @@ def test_int8_keeps_each_column_to_half_a_step():
     w[:, 4] *= 1e-3
     integers, scales = _to_int8(w)
     assert integers.dtype == np.int8 and not integers[:, 3].any()
-    assert (np.abs(np.delete(integers, 3, axis=1)).max(axis=0) == 127).all()  # each column has a scale of its own
+    assert (
+        np.abs(np.delete(integers, 3, axis=1)).max(axis=0) == 127
+    ).all()  # each column has a scale of its own
     assert (np.abs(integers * scales - w) <= scales * 0.5001).all()
 
 

@@ -101,6 +101,15 @@ def test_it_shows_on_a_terminal_and_goes_away(at_once):
     assert shown_on_a_terminal(lambda: gpt.generate("To be", 8, progress=False)) == (text, "")
 
 
+def test_packing_weights_shows_too(at_once):
+    def pack(progress=None):
+        return gpt.PackedWeights.pack(weights(CONFIG), progress=progress).num_bytes
+
+    size, seen = shown_on_a_terminal(pack)
+    assert "pack weights" in seen and "/12 " in seen
+    assert shown_on_a_terminal(lambda: pack(progress=False)) == (size, "")
+
+
 def test_short_work_shows_nothing():
     assert shown_on_a_terminal(lambda: gpt.generate("To be", 2))[1] == ""
 
