@@ -4,7 +4,7 @@
 
 The step itself counts (GPT2(clock=True)): each part's ticks, summed over the layers and over --rounds steps. A case
 is "prefill" (one prompt of 512 tokens) or a batch of sequences that each get a token after --context others. GPT-2
-124M's shapes, random weights. Operations: a multiply-add is two. Bytes: every operand once, whichever cache it is in.
+124M's shapes, random weights. Operations and bytes: ch14_counts.py. Bytes: each operand once, whatever cache it is in.
 The limit is the longer of operations / multiply-adds in registers and weights / reading memory, both measured in the
 same run (int8 could do two of its multiply-adds where float32 does one: its shares may exceed 1).
 """
@@ -25,45 +25,10 @@ from timing import processor
 
 import ch14_gpt_optimized as gpt
 from ch13_weights import GPT2Config, GPT2Weights
+from ch14_counts import Chunk, step_parts
 from ch14_weights import DTYPES
 
 PROMPT = 512
-
-
-def work(
-    c: GPT2Config, dtype: str, rows: int, sequences: int, past: int
-) -> dict[str, tuple[float, float, float]]:
-    """{part: (operations, bytes of weights, other bytes)} of one step, all layers: `rows` rows of `sequences`
-    sequences, each sequence with `past` tokens before its first row here."""
-    D, F, V, L = c.n_embd, c.n_inner, c.vocab_size, c.n_layer
-    size = {"float32": 4, "bfloat16": 2, "int8": 1}[dtype]
-    new = rows // sequences
-    pairs = sequences * (new * past + new * (new + 1) // 2)  # (query, key), a head
-
-    def linear(m, k, n, old=0):
-        return 2 * m * k * n, size * k * n, 4 * m * (k + n + old)
-
-    def rowwise(m, read, written, operations=0):
-        return operations * m * read, 0, 4 * m * (read + written)
-
-    each = {
-        "norm 1": rowwise(rows, D, D, 8),
-        "qkv": linear(rows, D, 3 * D),
-        "store": rowwise(rows, 2 * D, 2 * D),
-        "attention": (4 * pairs * D, 0, 4 * (2 * rows * D + 2 * sequences * (past + new) * D)),
-        "out": linear(rows, D, D, D),
-        "norm 2": rowwise(rows, D, D, 8),
-        "up": linear(rows, D, F),
-        "down": linear(rows, F, D, D),
-        "quantize": (3 * rows * (3 * D + F), 0, 6 * rows * (3 * D + F)),
-    }
-    return {
-        "embed": (rows * D, size * rows * D, 8 * rows * D),
-        **{part: tuple(L * number for number in numbers) for part, numbers in each.items()},
-        "last rows": rowwise(sequences, D, D),
-        "final norm": rowwise(sequences, D, D, 8),
-        "head": linear(sequences, D, V),
-    }
 
 
 def measure(model, case: str, context: int, rounds: int) -> tuple[dict[str, float], float]:
@@ -150,9 +115,11 @@ def main() -> int:
     )
     for case in options.cases:
         seconds, whole = measure(model, case, options.context, options.rounds)
-        sequences = 1 if case == "prefill" else int(case)
-        rows, past = (PROMPT, 0) if case == "prefill" else (sequences, options.context)
-        amounts = work(config, options.dtype, rows, sequences, past)
+        chunks = [Chunk(0, PROMPT)] if case == "prefill" else [Chunk(options.context, 1)] * int(case)
+        parts = step_parts(config, chunks, options.dtype, paired="quantize" in seconds)
+        amounts = {
+            part.name: (part.flops, part.weight_bytes, part.cache_bytes + part.row_bytes) for part in parts
+        }
         report(case, seconds, whole, amounts, peak, read)
     return 0
 

@@ -144,9 +144,9 @@ def draw(found: list[Case], config, dtype, seconds, limits: Limits, title: str, 
     axes.annotate(
         f"reading memory, {limits.read / 1e9:.0f} GB/s",
         (0.12, 0.12 * limits.read / 1e9),
-        xytext=(-2, 5),
+        xytext=(0, 7),
         textcoords="offset points",
-        rotation=36,
+        rotation=44,
         rotation_mode="anchor",
         fontsize=8,
     )

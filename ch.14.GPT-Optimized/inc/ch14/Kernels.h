@@ -95,6 +95,9 @@ public:
 };
 
 /// GELU, tanh form: 0.5 v (1 + tanh(sqrt(2/pi) (v + 0.044715 v^3))).
+/// With ch11-approximate-math's tanh (4.90 ulp) it is within 2.59 ulp of the
+/// true value for v >= 0, 6.42 ulp for v >= -1, and 6.3e-7 below: accuracy.py
+/// looked at every float32.
 mlir::Value gelu(KernelBuilder &b, mlir::Value v);
 
 // [kernel]

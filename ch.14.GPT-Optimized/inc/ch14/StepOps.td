@@ -41,6 +41,8 @@ def Transformer_RowsLinearOp : Transformer_Op<"rows_linear", [AttrSizedOperandSe
     A sum of integers is multiplied by `row_scales[t]` and `column_scales[n]`. The
     order of summation is the same for every number of rows. The epilogue adds the
     bias, then applies `gelu` (tanh form), then adds what `out` held (`accumulate`).
+    As lowered here, gelu is within 2.6 ulp of the true value for arguments from 0 on,
+    6.5 ulp from -1 on, and 6.4e-7 below.
 
     ```mlir
     transformer.rows_linear %x, %w bias %b into %out {gelu}
@@ -167,7 +169,8 @@ def Transformer_PagedAttentionOp : Transformer_Op<"paged_attention"> {
   let description = [{
     Row t attends to positions 0 to `positions[t]` of sequence `sequences[t]`, whose
     p-th page is `tables[sequences[t], p]`. Pages are visited in order with an online
-    softmax, so what a row computes depends on its own sequence alone.
+    softmax, so what a row computes depends on its own sequence alone. Its exp is
+    within 1.02 ulp of the true value (accuracy.py looked at every float32 below 0).
   }];
   let arguments = (ins Arg<Step_Rows, "[T, >= H * head_dim]", [MemRead]>:$qkv,
                        Arg<Step_Indices, "[T]", [MemRead]>:$positions,
