@@ -5,7 +5,8 @@
 Three forms of ch.10's product take turns with NumPy's and PyTorch's in one process: `raw` gets both operands as they
 lie; `packed` has B as a constant, whose panels are made once; both compiled for the shape. The limits are measured in
 the same turns: a loop of multiply-adds on registers, and one that reads an array. Medians of rounds; the time of a
-call from Python, its result allocated in it.
+call from Python, its result allocated in it. With several threads, each turn begins with a rest of 0.3 s: PyTorch,
+OpenBLAS and libomp have a pool each, and those wait in a loop.
 
 Each row has the least ratio it should reach; the script exits with 1 where one falls short by more than 5 %, unless
 --no-check says otherwise. It is a benchmark, not a test: run it on an idle machine.
@@ -100,7 +101,7 @@ def candidates(case: Case, threads: int, bf16: bool) -> dict:
 
 def measure(case: Case, threads: int, rounds: int, bf16: bool) -> dict[str, float]:
     """{name: GFLOP/s}; of one row GB/s of B's bytes."""
-    seconds = medians(candidates(case, threads, bf16), rounds)
+    seconds = medians(candidates(case, threads, bf16), rounds, pause=0.3 if threads > 1 else 0)
     work = 2 * case.m * case.k * case.n if case.m > 1 else 4 * case.k * case.n
     rates = {name: work / s / 1e9 for name, s in seconds.items()}
     rates["peak"] = peak_candidate(threads)[1] / seconds["peak"] / 1e9

@@ -16,10 +16,12 @@ def seconds_a_call(call, num_calls: int = 1) -> float:
     return (time.perf_counter() - start) / num_calls
 
 
-def medians(candidates: dict, turns: int) -> dict[str, float]:
+def medians(candidates: dict, turns: int, pause: float = 0) -> dict[str, float]:
     """{name: seconds a call}: the median of `turns` turns. A candidate is a callable, or (callable, calls a turn).
 
     Each is called once before; then they take turns in one run, so that what the machine does besides meets all alike.
+    pause: seconds of rest before each turn, and 20 ms of calls that are not counted. Threads of a pool wait for their
+    next work in a loop for a while, and take a core from whoever has the next turn; then they sleep, and wake slowly.
     """
     pairs = {name: case if isinstance(case, tuple) else (case, 1) for name, case in candidates.items()}
     samples = {name: [] for name in pairs}
@@ -27,6 +29,11 @@ def medians(candidates: dict, turns: int) -> dict[str, float]:
         call()
     for _ in range(turns):
         for name, (call, num_calls) in pairs.items():
+            if pause:
+                time.sleep(pause)
+                warm = time.perf_counter() + 0.02
+                while time.perf_counter() < warm:
+                    call()
             samples[name].append(seconds_a_call(call, num_calls))
     return {name: statistics.median(values) for name, values in samples.items()}
 

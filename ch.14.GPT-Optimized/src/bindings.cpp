@@ -158,8 +158,7 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
                        int64_t positions, int64_t width, int64_t heads,
                        int64_t inner, int64_t pageSize, float epsilon,
                        std::optional<int64_t> lanes, const std::string &dtype,
-                       int64_t numThreads, bool clock,
-                       ch3::DiskCache *disk) {
+                       int64_t numThreads, bool clock, ch3::DiskCache *disk) {
              return std::make_unique<Model>(
                  makeShape(vocabulary, positions, width, heads, inner, pageSize,
                            epsilon, lanes, dtype, false, clock),
@@ -170,8 +169,7 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            py::arg("inner"), py::arg("page_size") = 16,
            py::arg("epsilon") = 1e-5f, py::arg("lanes") = py::none(),
            py::arg("dtype") = "float32", py::arg("num_threads") = 1,
-           py::arg("clock") = false,
-           py::arg("disk_cache") = py::none(),
+           py::arg("clock") = false, py::arg("disk_cache") = py::none(),
            "weights: {name: array}, see weight_shapes. lanes: floats in a "
            "vector (16, 8\nor 4; None: this host's), which decides the "
            "register tile and so how\nweights are packed; every choice gives "
