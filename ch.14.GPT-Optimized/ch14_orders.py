@@ -15,8 +15,8 @@ NUM_CHAINS = 4  # kChains of kernel_attention.cpp
 # [fma]
 def fma(a, b, c) -> np.ndarray:
     """a * b + c with one rounding, of float32. The product of two float32 is exact in float64."""
-    wide = np.float64
-    return np.float32(wide(a) * wide(b) + wide(c))
+    a, b, c = (np.asarray(value, np.float64) for value in (a, b, c))
+    return (a * b + c).astype(np.float32)
 
 
 # [/fma]
