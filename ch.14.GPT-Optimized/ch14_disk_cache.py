@@ -15,6 +15,7 @@ import functools
 import os
 import pathlib
 import re
+import signal
 import sys
 import warnings
 from typing import NamedTuple
@@ -121,4 +122,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` is no error
     sys.exit(main())
