@@ -130,9 +130,8 @@ class GPT2:
 
     def _append(self, sequences: list[int], ids: Sequence[np.ndarray], bar=None) -> np.ndarray:
         """Appends ids[i] to sequences[i]; the logits after the last token of each."""
-        logits = np.empty((len(sequences), self.config.vocab_size), np.float32)
         if not sequences:
-            return logits
+            return np.empty((0, self.config.vocab_size), np.float32)
         positions = [self.cache.extend(s, len(new)) for s, new in zip(sequences, ids, strict=True)]
         slots = [self.cache.slots(s, p) for s, p in zip(sequences, positions, strict=True)]
         tables = self.cache.page_tables()
@@ -141,20 +140,23 @@ class GPT2:
         owner = np.repeat(np.asarray(sequences, np.int32), lengths)
         last = np.cumsum(lengths) - 1  # the row of each sequence's last token
 
+        logits = []  # of each chunk: the sequences end in their order
         for begin in range(0, len(owner), self.max_chunk_size):
             chunk = slice(begin, begin + self.max_chunk_size)
-            here = np.flatnonzero((last >= begin) & (last < begin + self.max_chunk_size))
-            logits[here] = self.step(
-                *(part[chunk] for part in flat),
-                owner[chunk],
-                tables,
-                (last[here] - begin).astype(np.int32),
-                self.cache.k,
-                self.cache.v,
+            here = last[(last >= begin) & (last < begin + self.max_chunk_size)]
+            logits.append(
+                self.step(
+                    *(part[chunk] for part in flat),
+                    owner[chunk],
+                    tables,
+                    (here - begin).astype(np.int32),
+                    self.cache.k,
+                    self.cache.v,
+                )
             )
             if bar is not None:
                 bar.update(len(owner[chunk]))
-        return logits
+        return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
     def _check_prompt(self, index: int, ids: Sequence[int]) -> np.ndarray:
         ids = self._check_ids(f"prompt {index}", ids)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-NUM_CHAINS = 4  # kChains of kernel_attention.cpp
+BLOCK = 64  # kBlock of kernel_attention.cpp
 
 
 # [fma]
@@ -77,23 +77,25 @@ def attention(
     q: np.ndarray, pages: Sequence[tuple[np.ndarray, np.ndarray]], length: int, exp: Callable
 ) -> np.ndarray:
     """One head of one row: q [D] over the first `length` places of `pages`, each (keys [P, D], values [P, D])."""
-    scale = np.float32(1 / np.sqrt(len(q)))
+    scale, size = np.float32(1 / np.sqrt(len(q))), len(pages[0][0])
+    together = max(BLOCK // size, 1)  # pages of a block
     m, total, o = np.float32(-np.inf), np.float32(0), np.zeros(len(q), np.float32)
-    for number, (keys, values) in enumerate(pages):
-        place = np.arange(len(keys))
-        past = place < length - number * len(keys)
-        if not past.any():
-            break  # above the diagonal: never looked at
-        chains = np.zeros((NUM_CHAINS, len(keys)), np.float32)
+    for first in range(0, -(-length // size), together):
+        past = length - first * size  # what there is of this block, or more; beyond it nothing is looked at
+        block = pages[first : first + together][: -(-past // size)]
+        keys = np.concatenate([keys for keys, _ in block])
+        values = np.concatenate([values for _, values in block])
+        scores = np.zeros(len(keys), np.float32)
         for d in range(len(q)):
-            chains[d % NUM_CHAINS] = fma(q[d], keys[:, d], chains[d % NUM_CHAINS])
-        scores = ((chains[0] + chains[1]) + (chains[2] + chains[3])) * scale
-        scores = np.where(past, scores, np.float32(-np.inf))
+            scores = fma(q[d], keys[:, d], scores)
+        scores = np.where(np.arange(len(keys)) < past, scores * scale, np.float32(-np.inf))
         new_m = max(m, scores.max())
-        p = np.where(past, exp(scores - new_m), np.float32(0))
         correction = exp(np.array([m - new_m], np.float32))[0]
-        total, o, m = total * correction + tree(p), o * correction, new_m
-        for j in place[past]:
+        p, lanes = exp(scores - new_m), np.zeros(size, np.float32)
+        for page in p.reshape(-1, size):
+            lanes = lanes + page
+        total, o, m = total * correction + tree(lanes), o * correction, new_m
+        for j in range(min(past, len(keys))):
             o = fma(p[j], values[j], o)
     return o / total
 

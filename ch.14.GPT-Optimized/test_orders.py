@@ -102,14 +102,16 @@ def paged(keys: np.ndarray, values: np.ndarray, page_size: int, table: list[int]
 
 
 @pytest.mark.parametrize(
-    "positions", [[0], [7], [12], [3, 4, 5, 6], list(range(13)), [12, 0, 5, 12, 1]], ids=str
+    "positions",
+    [[0], [7], [149], [3, 4, 5, 6], [*range(13)], [*range(55, 75)], [149, 0, 64, 149, 1], [9, 80, 3, 149, 62, 63]],
+    ids=str,
 )
 @pytest.mark.parametrize(("heads", "head_dim", "page_size"), [(2, 12, 4), (1, 5, 3), (3, 16, 8)])
 def test_attention_takes_pages_in_order(positions, heads, head_dim, page_size):
-    length, width = 13, heads * head_dim
+    length, width = 150, heads * head_dim
     keys, values = draw(length, heads, head_dim), draw(length, heads, head_dim, seed=1)
-    table = np.random.default_rng(0).permutation(8)[: -(-length // page_size)].tolist()
-    k, v = paged(keys, values, page_size, table, 8)
+    table = np.random.default_rng(0).permutation(60)[: -(-length // page_size)].tolist()
+    k, v = paged(keys, values, page_size, table, 60)
     q = 3 * draw(len(positions), width, seed=2)
     call = ch14_text.compiled(ch14_text.attention(heads, head_dim, page_size))
     indices = np.array(positions, np.int32)

@@ -82,17 +82,16 @@ private:
   void many(KernelBuilder &b, RowsLinearOp op, Value rows) const {
     int64_t most = blocksOfChunk(op);
     Value blocks = b.floorDiv(b.add(rows, b.index(tile.rows - 1)), tile.rows);
-    Value atLeastOne = arith::MaxUIOp::create(b, blocks, b.index(1));
+    Value atLeastOne = b.larger(blocks, b.index(1));
     Value size = arith::DivUIOp::create(b, rows, atLeastOne);
     Value larger = arith::RemUIOp::create(b, rows, atLeastOne);
     Value panels = b.index(op.getWeight().getType().getDimSize(0));
     b.loop(b.index(0), blocks, most, [&](Value first) {
-      Value count =
-          arith::MinUIOp::create(b, b.sub(blocks, first), b.index(most));
+      Value count = b.smaller(b.sub(blocks, first), b.index(most));
       // The first `larger` blocks of all have a row more.
-      Value ahead = arith::MinUIOp::create(b, first, larger);
+      Value ahead = b.smaller(first, larger);
       Value row = b.add(arith::MulIOp::create(b, first, size), ahead);
-      Value tall = arith::MinUIOp::create(b, b.sub(larger, ahead), count);
+      Value tall = b.smaller(b.sub(larger, ahead), count);
       b.parallel(b.index(0), panels, [&](Value panel) {
         Value sums = tileBuffer(b, op, most * tile.rows, 1);
         Value begin = row, number = b.index(0);
@@ -201,7 +200,7 @@ private:
     Value flat = memref::CollapseShapeOp::create(
         b, op.getWeight(), ArrayRef<ReassociationIndices>{{0, 1, 2}});
     Value last = b.index(type.getDimSize(0) - 1);
-    Value next = arith::MinUIOp::create(b, b.add(panel, b.index(1)), last);
+    Value next = b.smaller(b.add(panel, b.index(1)), last);
     // The last blocks of many find everything asked for already.
     Value from = arith::MinUIOp::create(
         b, b.mul(number, part), b.index(std::max<int64_t>(size - part, 0)));

@@ -122,6 +122,14 @@ Value KernelBuilder::equal(Value a, Value b) {
   return arith::CmpIOp::create(*this, arith::CmpIPredicate::eq, a, b);
 }
 
+Value KernelBuilder::smaller(Value a, Value b) {
+  return arith::MinUIOp::create(*this, a, b);
+}
+
+Value KernelBuilder::larger(Value a, Value b) {
+  return arith::MaxUIOp::create(*this, a, b);
+}
+
 Value KernelBuilder::select(Value condition, Value a, Value b) {
   return arith::SelectOp::create(*this, condition, a, b);
 }

@@ -108,19 +108,38 @@ func.func @store(%qkv: memref<?x96xf32>, %slots: memref<?xi32>, %k: memref<?x2x1
   return
 }
 
-// Four rows of a sequence take their whole pages together; the state of the online softmax (maximum, sum, 16 outputs
-// of each row) is carried from page to page. What is left, with a mask, each takes alone.
+// Blocks of 64 places, here 16 pages of 4. Eight rows of one sequence share a look at two pages at a time; a row that is
+// not among its own takes 16 at a time. Then the softmax, row by row: the maximum, and only where it has changed the
+// correction, then the weights and their sum. A block that is not whole has a mask, and every row its own last place.
 // CHECK-LABEL: func.func @attention
-// CHECK:         scf.for
+// CHECK:         %[[WEIGHTS:.*]] = memref.alloca() {{.*}} : memref<8x128xf32>
+// CHECK:         scf.for %{{.*}} = %c0 to %{{.*}} step %c64
 // CHECK:           scf.if
-// CHECK:             :12 = scf.for {{.*}} iter_args(
+// CHECK:             scf.for %{{.*}} step %c2
+// CHECK:               :16 = scf.for %{{.*}} = %c0 to %c16 step %c1 iter_args(
+// CHECK-COUNT-16:        vector.fma {{.*}} : vector<4xf32>
+// CHECK-COUNT-16:      vector.store {{.*}}, %[[WEIGHTS]]
+// CHECK:           else
+// CHECK:             scf.for %{{.*}} step %c16
+// CHECK:               :16 = scf.for %{{.*}} = %c0 to %c16 step %c1 iter_args(
+// CHECK:           scf.for
+// CHECK:             scf.if
 // CHECK-NOT:           vector.create_mask
+// CHECK:               arith.cmpf une
+// CHECK:               scf.if
+// CHECK:                 math.exp {{.*}} : f32
+// CHECK:               scf.for
+// CHECK:                 math.exp {{.*}} : vector<4xf32>
+// CHECK:             else
+// CHECK:               vector.create_mask {{.*}} : vector<4xi1>
 // CHECK:               math.exp {{.*}} : vector<4xf32>
-// CHECK:               scf.yield
-// CHECK:           %[[STATE:.*]]:3 = scf.for {{.*}} iter_args({{.*}}) -> (f32, f32, vector<16xf32>)
-// CHECK:             vector.create_mask %{{.*}} : vector<4xi1>
-// CHECK:             math.exp {{.*}} : vector<4xf32>
+// CHECK:           scf.if
+// CHECK:             :8 = scf.for
+// CHECK:               :8 = scf.for
+// CHECK-COUNT-8:         vector.fma {{.*}} : vector<16xf32>
+// CHECK:           else
 // CHECK:             vector.fma {{.*}} : vector<16xf32>
+// CHECK:         scf.for
 // CHECK:           arith.divf
 func.func @attention(%qkv: memref<?x96xf32>, %at: memref<?xi32>, %of: memref<?xi32>, %tables: memref<?x?xi32>,
                      %k: memref<?x2x16x4xf32>, %v: memref<?x2x4x16xf32>, %out: memref<?x32xf32>) {

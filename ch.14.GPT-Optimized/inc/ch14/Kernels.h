@@ -56,8 +56,10 @@ public:
   /// if (condition) then() else otherwise()
   void branch(mlir::Value condition, llvm::function_ref<void()> then,
               llvm::function_ref<void()> otherwise);
-  mlir::Value less(mlir::Value a, mlir::Value b);  // index, unsigned
-  mlir::Value equal(mlir::Value a, mlir::Value b); // index
+  mlir::Value less(mlir::Value a, mlir::Value b);    // index, unsigned
+  mlir::Value equal(mlir::Value a, mlir::Value b);   // index
+  mlir::Value smaller(mlir::Value a, mlir::Value b); // of two indices, unsigned
+  mlir::Value larger(mlir::Value a, mlir::Value b);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
 
   /// A few numbers on the stack of the thread that is here: of the loop that
