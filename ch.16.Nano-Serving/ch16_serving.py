@@ -60,8 +60,8 @@ class Served:
     def require_all_back(self) -> None:
         """Soon nothing is open, and every page is free."""
         wait_until(lambda: self.service.engine.get_stats()["num_open_requests"] == 0)
+        wait_until(lambda: not self.service.open)  # an answer's end is sent before it is forgotten
         require_all_back(self.engine)
-        assert not self.service.open
 
 
 def save_model(folder: pathlib.Path) -> pathlib.Path:
