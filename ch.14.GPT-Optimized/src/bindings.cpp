@@ -180,27 +180,38 @@ PYBIND11_MODULE(ch14_gpt_optimized, m) {
            "part of the step\n(take_part_seconds), at the cost of a compile "
            "of its own. disk_cache: a DiskCache in which compiled code is "
            "looked for\nand kept (None: nowhere).")
-      .def("step", &Model::step, py::arg("tokens"), py::arg("positions"),
-           py::arg("slots"), py::arg("sequences"), py::arg("page_tables"),
-           py::arg("logit_rows"), py::arg("k_cache"), py::arg("v_cache"),
-           "One pass over a flat list of T tokens from any number of "
-           "sequences.\n\n"
-           "tokens, positions, slots, sequences: int32 [T]. Token t stands at\n"
-           "positions[t] of sequence sequences[t]; its key and value are "
-           "written to\n"
-           "slots[t] = page * page_size + place, as page_tables says; it "
-           "attends to\n"
-           "positions 0 to positions[t]. page_tables: int32 [S, P]. "
-           "logit_rows:\n"
-           "int32 [R], the rows whose logits are wanted. k_cache: float32\n"
-           "[layers, pages, heads, head_dim, page_size]; v_cache: float32\n"
-           "[layers, pages, heads, page_size, head_dim]; both written in "
-           "place.\n"
-           "Returns float32 [R, vocabulary]. TypeError for a dtype, ValueError "
-           "for a\n"
-           "shape or an index out of range. The GIL is released; concurrent "
-           "calls\n"
-           "must write to different slots.")
+      .def(
+          "step",
+          [](Model &model, const py::object &tokens,
+             const py::object &positions, const py::object &slots,
+             const py::object &sequences, const py::object &pageTables,
+             const py::object &logitRows, const py::object &kCache,
+             const py::object &vCache) {
+            return model.step({model.shape, model.numLayers(), tokens,
+                               positions, slots, sequences, pageTables,
+                               logitRows, kCache, vCache});
+          },
+          py::arg("tokens"), py::arg("positions"), py::arg("slots"),
+          py::arg("sequences"), py::arg("page_tables"), py::arg("logit_rows"),
+          py::arg("k_cache"), py::arg("v_cache"),
+          "One pass over a flat list of T tokens from any number of "
+          "sequences.\n\n"
+          "tokens, positions, slots, sequences: int32 [T]. Token t stands at\n"
+          "positions[t] of sequence sequences[t]; its key and value are "
+          "written to\n"
+          "slots[t] = page * page_size + place, as page_tables says; it "
+          "attends to\n"
+          "positions 0 to positions[t]. page_tables: int32 [S, P]. "
+          "logit_rows:\n"
+          "int32 [R], the rows whose logits are wanted. k_cache: float32\n"
+          "[layers, pages, heads, head_dim, page_size]; v_cache: float32\n"
+          "[layers, pages, heads, page_size, head_dim]; both written in "
+          "place.\n"
+          "Returns float32 [R, vocabulary]. TypeError for a dtype, ValueError "
+          "for a\n"
+          "shape or an index out of range. The GIL is released; concurrent "
+          "calls\n"
+          "must write to different slots.")
       .def("take_part_seconds", &Model::takePartSeconds,
            "[(part, seconds)] of all steps since the last call of this, in the "
            "order of\nthe step: embed, norm 1, qkv, … head. Empty without "

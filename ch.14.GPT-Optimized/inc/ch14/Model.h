@@ -1,6 +1,7 @@
 // Model.h - weights bound to a compiled step, and the memory a call works in.
 #pragma once
 
+#include "ch14/Batch.h"
 #include "ch14/CompiledStep.h"
 #include <mutex>
 #include <pybind11/numpy.h>
@@ -25,12 +26,9 @@ public:
   Model(StepShape shape, const pybind11::dict &weights, int64_t numThreads,
         ch3::DiskCache *disk);
 
-  /// See the docstring in bindings.cpp.
-  pybind11::array
-  step(const pybind11::object &tokens, const pybind11::object &positions,
-       const pybind11::object &slots, const pybind11::object &sequences,
-       const pybind11::object &pageTables, const pybind11::object &logitRows,
-       const pybind11::object &kCache, const pybind11::object &vCache);
+  /// The logits float32 [R, vocabulary] of `batch.rows`, a view of rows that
+  /// are padded to whole panels.
+  pybind11::array step(const Batch &batch);
 
   ~Model();
 
