@@ -22,7 +22,6 @@ import sys
 import time
 
 import numpy as np
-
 import peers
 
 DECODE_SECONDS = 0.5  # of a turn; one decode in any case
@@ -30,7 +29,10 @@ DECODE_SECONDS = 0.5  # of a turn; one decode in any case
 
 def memory_mb() -> float:
     """The proportional set size of this process: a page that two processes map counts half for each."""
-    return int(re.search(r"^Pss:\s*(\d+) kB", pathlib.Path("/proc/self/smaps_rollup").read_text(), re.M)[1]) / 1e3
+    return (
+        int(re.search(r"^Pss:\s*(\d+) kB", pathlib.Path("/proc/self/smaps_rollup").read_text(), re.M)[1])
+        / 1e3
+    )
 
 
 class Turns:

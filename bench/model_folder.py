@@ -1,7 +1,7 @@
-"""A model of GPT-2's shape that knows nothing, as a folder in Hugging Face's format: what engines that are compared read.
+"""A model of GPT-2's shape that knows nothing, as a folder in Hugging Face's format: for engines that are compared.
 
-    write(folder, layers)            random weights, config.json, and a tokenizer for whoever insists on one
-    reference_logits(folder, ids)    what the model says, in NumPy: what every engine is held against
+write(folder, n_layer=12)        random weights, config.json, and a tokenizer for whoever insists on one
+reference_logits(folder, ids)    what the model says, in NumPy: what every engine is held against
 """
 
 import json
@@ -15,10 +15,11 @@ from ch14_naive import attention, linear
 GPT2_124M = {"vocab_size": 50257, "n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024}
 
 
-def write(folder: pathlib.Path, layers: int = GPT2_124M["n_layer"]) -> None:
+def write(folder: pathlib.Path, **other) -> None:
+    """other: what is not as in GPT-2 124M, e.g. n_layer=2."""
     from safetensors.numpy import save_file
 
-    shape = GPT2_124M | {"n_layer": layers}
+    shape = GPT2_124M | other
     save_file(GPT2Weights.random(GPT2Config(**shape)).tensors, folder / "model.safetensors")
     about = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "layer_norm_epsilon": 1e-5}
     about |= {"bos_token_id": 0, "eos_token_id": 0, "activation_function": "gelu_new"}

@@ -143,7 +143,7 @@ def make_folder(args, into: pathlib.Path) -> pathlib.Path:
     """The model as a folder that all engines read; random weights are written down first."""
     if args.model != "gpt2-124m":
         return pathlib.Path(args.model or chapters.ROOT / "models" / "shakespeare")
-    model_folder.write(into, args.layers or model_folder.GPT2_124M["n_layer"])
+    model_folder.write(into, n_layer=args.layers or model_folder.GPT2_124M["n_layer"])
     return into
 
 

@@ -116,7 +116,7 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory() as name:
         folder, cache = pathlib.Path(name), pathlib.Path(name) / "cache"
-        model_folder.write(folder, options.layers)
+        model_folder.write(folder, n_layer=options.layers)
         time.sleep(2.5)  # files that have just been written are not kept: they may still change
         print(
             f"{processor()}, {options.threads} thread(s), {options.layers} layers, {options.rounds} rounds; ms, MB"

@@ -2,12 +2,13 @@
 
 A module imports its library when it is imported, and has a class Engine:
 
-    Engine(folder, dtype, threads)   from a model folder in Hugging Face's format. What has to be written or compiled once
+    Engine(folder, dtype, threads)   from a model folder in Hugging Face's format. What is written or compiled for it
                                      lies beside it afterwards, for the next process. ValueError where there is no such
                                      dtype
     start(ids [B, T])                forgets all and reads a prompt for each sequence
     fill(ids [B, T])                 makes room for a decode after such prompts, by a short cut where there is one
-    decode(tokens [B])               one more token for each sequence; returns the seconds it took, or None for "time it"
+    decode(tokens [B])               one more token for each sequence. Returns None, or the seconds it took where they
+                                     are not to be taken from outside
     rewind()                         back to the end of the prompts, as far as it can; not timed
     logits()                         [B, V] float32 after the last start or decode; not timed
     about                            a line for the table

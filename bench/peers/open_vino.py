@@ -12,6 +12,8 @@ from openvino._offline_transformations import apply_make_stateful_transformation
 
 from peers import graph
 
+GROWTH = 16  # tokens by which the context may grow in decodes that are timed
+
 
 class Engine:
     def __init__(self, folder, dtype, threads):
@@ -46,16 +48,23 @@ class Engine:
 
     def start(self, ids):
         self.request.reset_state()
-        self.length = 0
+        self.length, self.filled = 0, None
         self._run(ids)
 
-    fill = start
+    def fill(self, ids):
+        self.start(ids)
+        self.filled = ids.shape[1], [np.array(s.state.data) for s in self.request.query_state()]
 
     def decode(self, tokens):
         self._run(tokens[:, None])
 
     def rewind(self):
-        pass  # its states only grow: the context is a token longer in each turn
+        """Now and then only: the decode after it has to find new room for the states."""
+        if not self.filled or self.length < self.filled[0] + GROWTH:
+            return
+        self.length, states = self.filled
+        for state, data in zip(self.request.query_state(), states):
+            state.state = ov.Tensor(data)
 
     def logits(self):
         return np.array(self._logits)
