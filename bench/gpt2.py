@@ -7,9 +7,9 @@ process of its own; they take turns, and what is printed is the median over roun
 Decode: one token for each of B sequences after --context tokens. The limits are measured in the same run: a loop of
 multiply-adds in registers, and a loop that reads an array (limits.py).
 
---peers is a Python that has torch, transformers, ctranslate2, llama-cpp-python, gguf, openvino, onnxruntime, onnx and
-safetensors. An engine that cannot be imported, has no such precision, says something else than the reference in NumPy,
-or takes longer than --limit seconds for a turn is left out, and a line says why.
+--peers is a Python that has what bench/peers/requirements.txt names. An engine that cannot be imported, has no such
+precision, says something else than the reference in NumPy, or takes longer than --limit seconds for a turn is left out,
+and a line says why.
 
 The second table says what else an engine costs. First start: from the start of a process to the first token after 5,
 when the engine sees this model for the first time and writes its own format, packs or compiles; start: from then on.
