@@ -95,7 +95,7 @@ def candidates(case: Case, threads: int, bf16: bool) -> dict:
         np.testing.assert_allclose(all[name][0](), a @ b, rtol=1e-3, atol=1e-3)
     all["peak"] = peak_candidate(threads)[0], 1
     if case.m == 1:
-        all["read"] = read_candidate(b.nbytes, threads)[0], calls
+        all["read"] = read_candidate(b.nbytes, threads)[0], 1
     return all
 
 
@@ -105,6 +105,8 @@ def measure(case: Case, threads: int, rounds: int, bf16: bool) -> dict[str, floa
     work = 2 * case.m * case.k * case.n if case.m > 1 else 4 * case.k * case.n
     rates = {name: work / s / 1e9 for name, s in seconds.items()}
     rates["peak"] = peak_candidate(threads)[1] / seconds["peak"] / 1e9
+    if "read" in seconds:
+        rates["read"] = read_candidate(4 * case.k * case.n, threads)[1] / seconds["read"] / 1e9
     return rates
 
 

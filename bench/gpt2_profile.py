@@ -20,7 +20,7 @@ import chapters  # noqa: F401  finds the build tree, before ch8.py of this folde
 
 # isort: split
 import numpy as np
-from limits import peak_candidate, read_candidate
+from limits import Limits
 from timing import processor
 
 import ch14_gpt_optimized as gpt
@@ -51,16 +51,6 @@ def measure(model, case: str, context: int, rounds: int) -> tuple[dict[str, floa
             wholes.append(time.perf_counter() - begin)
             parts.append(model.take_part_seconds())
     return {name: statistics.median(p[name] for p in parts) for name in parts[0]}, statistics.median(wholes)
-
-
-def rate(candidate, rounds: int) -> float:
-    call, amount = candidate
-    samples = []
-    for _ in range(rounds + 1):
-        begin = time.perf_counter()
-        call()
-        samples.append(amount / (time.perf_counter() - begin))
-    return statistics.median(samples[1:])
 
 
 def report(case: str, seconds: dict, whole: float, amounts: dict, peak: float, read: float) -> None:
@@ -107,8 +97,8 @@ def main() -> int:
     config = GPT2Config(50257, options.layers, 12, 768, 1024)
     packed = gpt.PackedWeights.pack(GPT2Weights.random(config), dtype=options.dtype)
     model = gpt.GPT2(packed, num_threads=options.threads, clock=True)
-    peak = rate(peak_candidate(options.threads), options.rounds)
-    read = rate(read_candidate(256 << 20, options.threads), options.rounds)
+    limits = Limits(options.threads)
+    peak, read = limits.peak(), limits.read()
     print(
         f"GPT-2's shapes, {options.layers} layers, {options.dtype}, threads: {options.threads}; {processor()}: "
         f"{peak / 1e9:.0f} GFLOP/s, {read / 1e9:.1f} GB/s"

@@ -1,16 +1,28 @@
 """What a machine can do at most: a loop of multiply-adds on registers, a loop that reads an array.
 
+    .venv/bin/python bench/limits.py [--threads 1] [--runs 1]
+
 Both are texts that ch.8 compiles, in the vectors that ch.10 chose for the machine. A candidate is (call, work): what
-to call, and how many operations or bytes one call is.
+to call, and how many operations or bytes one call is. A call takes some 10 ms or more, so that neither Python nor a
+thread that wakes up is in the figure, nor a processor that has just been idle. Compiled code holds no lock of Python's:
+with several threads, each runs the whole loop.
 """
 
+import argparse
 import concurrent.futures
 import functools
 import mmap
+import pathlib
+import sys
+import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import chapters  # noqa: F401  finds the build tree, before ch8.py of this folder is found
+
+# isort: split
 import numpy as np
-
-import chapters  # noqa: F401  finds the build tree
+from timing import processor
 
 import ch8_custom_dialect as ch8
 import ch10_optimization as ch10
@@ -41,15 +53,15 @@ func.func @peak(%x: {memory}, %out: {memory}) {{
 # [/peak]
 
 
-def read_ir(streams: int, width: int, count: int) -> str:
-    """Adds up `count` floats, each loaded once: `streams` parts side by side, an accumulator of `width` for each. (One
-    stream alone reads less than memory can give: nothing fetches far enough ahead of it.)"""
+def read_ir(streams: int, width: int, count: int, passes: int) -> str:
+    """Adds up `count` floats, each loaded once, and all `passes` times: `streams` parts side by side, an accumulator of
+    `width` for each. (One stream alone reads less than memory can give: nothing fetches far enough ahead of it.)"""
     vector, numbers, part = f"vector<{width}xf32>", range(streams), count // streams
     some = ", ".join([vector] * streams)
     read = "".join(
-        f"    %o{i} = arith.constant {i * part} : index\n    %p{i} = arith.addi %at, %o{i} : index\n"
-        f"    %v{i} = vector.load %x[%p{i}] : memref<{count}xf32>, {vector}\n"
-        f"    %b{i} = arith.addf %a{i}, %v{i} : {vector}\n"
+        f"      %o{i} = arith.constant {i * part} : index\n      %p{i} = arith.addi %at, %o{i} : index\n"
+        f"      %v{i} = vector.load %x[%p{i}] : memref<{count}xf32>, {vector}\n"
+        f"      %b{i} = arith.addf %a{i}, %v{i} : {vector}\n"
         for i in numbers
     )
     write = "".join(
@@ -60,12 +72,18 @@ def read_ir(streams: int, width: int, count: int) -> str:
     return f"""
 func.func @read(%x: memref<{count}xf32>, %out: memref<{streams}x{width}xf32>) {{
   %zero = arith.constant 0 : index
+  %one = arith.constant 1 : index
   %none = arith.constant dense<0.0> : {vector}
   %end = arith.constant {part} : index
   %step = arith.constant {width} : index
-  %sums:{streams} = scf.for %at = %zero to %end step %step
-      iter_args({", ".join(f"%a{i} = %none" for i in numbers)}) -> ({some}) {{
-{read}    scf.yield {", ".join(f"%b{i}" for i in numbers)} : {some}
+  %passes = arith.constant {passes} : index
+  %sums:{streams} = scf.for %pass = %zero to %passes step %one
+      iter_args({", ".join(f"%s{i} = %none" for i in numbers)}) -> ({some}) {{
+    %all:{streams} = scf.for %at = %zero to %end step %step
+        iter_args({", ".join(f"%a{i} = %s{i}" for i in numbers)}) -> ({some}) {{
+{read}      scf.yield {", ".join(f"%b{i}" for i in numbers)} : {some}
+    }}
+    scf.yield {", ".join(f"%all#{i}" for i in numbers)} : {some}
   }}
 {write}  return
 }}"""
@@ -83,7 +101,7 @@ def _together(calls: list):
     return lambda: [future.result() for future in [_pool(len(calls)).submit(call) for call in calls]]
 
 
-def peak_candidate(threads: int = 1, steps: int = 200_000):
+def peak_candidate(threads: int = 1, steps: int = 12_000_000):
     """(what runs the loop, its operations). 12 chains: each multiply-add has time until its result is wanted."""
     chains, width = 12, ch10.tile()["lanes"]
     text, x = peak_ir(chains, width, steps), np.zeros((chains, width), np.float32)
@@ -101,11 +119,60 @@ def _in_huge_pages(count: int) -> np.ndarray:
     return ones
 
 
-def read_candidate(num_bytes: int, threads: int = 1):
-    """(what reads an array of about that size, its bytes). Each thread reads a part of its own."""
+def read_candidate(num_bytes: int, threads: int = 1, least_bytes: int = 256 << 20):
+    """(what reads an array of about that size, its bytes). Each thread reads a part of its own. A small array is read
+    again and again, until `least_bytes` are read."""
     streams, width = 8, ch10.tile()["lanes"]
     count = max(1, num_bytes // 4 // threads // (streams * width)) * streams * width
-    text = read_ir(streams, width, count)
+    passes = max(1, -(-least_bytes // (4 * count * threads)))
+    text = read_ir(streams, width, count, passes)
     parts = [_in_huge_pages(count) for _ in range(threads)]
     calls = [lambda x=x: ch8.execute(text, "read", [x], (streams, width)) for x in parts]
-    return _together(calls), 4 * count * threads
+    return _together(calls), 4 * count * threads * passes
+
+
+class Limits:
+    """Both, measured whenever they are asked for, each the best of a few calls: a limit is what nothing disturbs."""
+
+    def __init__(self, threads: int = 1, num_bytes: int = 256 << 20):
+        self.threads = threads
+        self._peak, self._read = peak_candidate(threads), read_candidate(num_bytes, threads)
+
+    def peak(self) -> float:
+        """Operations a second, by the time of the processor: other programs may have it for a while."""
+        return self._rate(*self._peak, lambda: time.process_time() / self.threads)
+
+    def read(self) -> float:
+        """Bytes a second. Of several threads by the clock: what counts is what memory gives to all at once."""
+        return self._rate(*self._read, time.process_time if self.threads == 1 else time.perf_counter)
+
+    def _rate(self, call, work, clock) -> float:
+        def seconds():
+            begin = clock()
+            call()
+            return clock() - begin
+
+        return work / min(seconds() for _ in range(8))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=1, help="how many do it at once (default 1)")
+    parser.add_argument("--runs", type=int, default=1, help="how often to measure both (default 1)")
+    options = parser.parse_args()
+    if options.threads < 1 or options.runs < 1:
+        parser.error("--threads and --runs: expected 1 or more")
+    limits = Limits(options.threads)
+    print(f"{processor()}, threads: {options.threads}")
+    for _ in range(options.runs):
+        print(
+            f"{limits.peak() / 1e9:.1f} GFLOP/s of multiply-adds, {limits.read() / 1e9:.1f} GB/s read",
+            flush=True,
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -36,8 +36,10 @@ import numpy as np
 
 import chapters
 
+# isort: split
+import model_folder
+
 HERE = pathlib.Path(__file__).resolve().parent
-GPT2_124M = {"vocab_size": 50257, "n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024}
 OURS, SERVER = "ours", "ours, over HTTP"
 PEERS = {OURS: "llama.cpp", SERVER: "llama.cpp server"}  # what each is to be compared with
 ENGINES = (OURS, "llama.cpp", "transformers", SERVER, "llama.cpp server")
@@ -141,35 +143,8 @@ def make_folder(args, into: pathlib.Path) -> pathlib.Path:
     """The model as a folder that all engines read; random weights are written down first."""
     if args.model != "gpt2-124m":
         return pathlib.Path(args.model or chapters.ROOT / "models" / "shakespeare")
-    from safetensors.numpy import save_file
-
-    from ch13_weights import GPT2Config, GPT2Weights
-
-    shape = GPT2_124M | {"n_layer": args.layers or GPT2_124M["n_layer"]}
-    save_file(GPT2Weights.random(GPT2Config(**shape)).tensors, into / "model.safetensors")
-    about = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "layer_norm_epsilon": 1e-5}
-    about |= {"bos_token_id": 0, "eos_token_id": 0, "activation_function": "gelu_new"}
-    (into / "config.json").write_text(json.dumps(shape | about))
-    made_up_tokenizer(shape["vocab_size"]).save(str(into / "tokenizer.json"))
+    model_folder.write(into, n_layer=args.layers or model_folder.GPT2_124M["n_layer"])
     return into
-
-
-def made_up_tokenizer(vocab_size: int):
-    """A byte-level BPE without merges, whose other tokens are three letters each: for models that know no text."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    names = [
-        "<|endoftext|>",
-        *letters,
-        *(a + b + c for a in letters[:38] for b in letters[:38] for c in letters[:38]),
-    ]
-    vocabulary = {name: i for i, name in enumerate(names[:vocab_size])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([names[0]])
-    return tokenizer
 
 
 def measure(args, engines: dict[str, Engine], vocab_size: int) -> tuple[dict, dict]:

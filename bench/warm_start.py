@@ -30,11 +30,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import chapters
 
 # isort: split
-import safetensors.numpy
+import model_folder
 from timing import processor
 from tqdm import tqdm
-
-from ch13_weights import GPT2Config, GPT2Weights
 
 START = """
 import sys, time
@@ -67,13 +65,6 @@ print(json.dumps({
 }))
 """
 PARTS = ("python", "imports", "weights", "code", "token", "total")
-
-
-def save_model(folder: pathlib.Path, layers: int) -> None:
-    shape = {"vocab_size": 50257, "n_layer": layers, "n_head": 12, "n_embd": 768, "n_positions": 1024}
-    (folder / "config.json").write_text(json.dumps(shape))
-    weights = GPT2Weights.random(GPT2Config(**shape))
-    safetensors.numpy.save_file(weights.tensors, folder / "model.safetensors")
 
 
 def start(model: pathlib.Path, cache: pathlib.Path, dtype: str, threads: int) -> dict:
@@ -125,7 +116,7 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory() as name:
         folder, cache = pathlib.Path(name), pathlib.Path(name) / "cache"
-        save_model(folder, options.layers)
+        model_folder.write(folder, n_layer=options.layers)
         time.sleep(2.5)  # files that have just been written are not kept: they may still change
         print(
             f"{processor()}, {options.threads} thread(s), {options.layers} layers, {options.rounds} rounds; ms, MB"
