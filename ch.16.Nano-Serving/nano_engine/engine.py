@@ -106,7 +106,7 @@ class NanoServingEngine:
             PrefillManager(self._requests, max_chunk_size, max_batch_size),
             DecodeManager(self._requests, self.eos_token_id),
             ModelExecutor(model, self.config, self.kv_pool),
-            Sampler(self.config.vocab_size, self.eos_token_id),
+            Sampler(self.eos_token_id),
         )
         self._lock = FairLock()
         self._ids = itertools.count()
