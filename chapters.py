@@ -185,10 +185,10 @@ class _NotBuilt(importlib.abc.MetaPathFinder):
 
 
 def _use_source_tree() -> None:
-    for source in reversed(source_folders()):
-        for folder in (source, build_folder(source)):
-            if str(folder) not in sys.path:
-                sys.path.insert(0, str(folder))
+    # In front of site-packages, also where they came behind it (scripts/path_file.py): the tree and not what
+    # pip has installed of it.
+    folders = [str(folder) for source in source_folders() for folder in (source, build_folder(source))]
+    sys.path[:] = folders + [entry for entry in sys.path if entry not in folders]
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     if not any(isinstance(finder, _NotBuilt) for finder in sys.meta_path):

@@ -37,10 +37,4 @@ else
 fi
 
 "$root/scripts/setup.sh" "$level"
-
-# Where the engine and the chapters it is made of are: the same folders as chapters.py names.
-path=
-for folder in "$root"/ch.*/ "$root"/build/x64-release/ch.*/; do
-  path+=${folder%/}:
-done
-PYTHONPATH=${path%:}${PYTHONPATH:+:$PYTHONPATH} exec "$root/.venv/bin/python" -m nano_engine "$command" "${arguments[@]}"
+exec "$root/.venv/bin/python" -m nano_engine "$command" "${arguments[@]}"

@@ -211,8 +211,10 @@ def shares(args) -> None:
         model = batcher.executor.model
         batcher.executor.model = type("Timed", (), {"step": staticmethod(timed(model.step, "model"))})
         batcher.sampler.choose = timed(batcher.sampler.choose, "choose")
-        for i, prompt in enumerate(prompts_of(args, 32, 16)):
+        requests = [
             engine.submit(prompt, SamplingParams(max_tokens=200, ignore_eos=True, seed=i, **options))
+            for i, prompt in enumerate(prompts_of(args, 32, 16))
+        ]
         for _ in range(4):
             engine.step()
         spent.update(model=0.0, choose=0.0)
@@ -220,6 +222,8 @@ def shares(args) -> None:
         for _ in range(num_steps):
             engine.step()
         total = args.clock() - start
+        if any(request.is_finished for request in requests):
+            sys.exit(f"a request has ended while its steps were timed: {requests[0].error}")
         parts = [spent["model"], spent["choose"], total - sum(spent.values())]
         print(
             f"| {kind} | {total / num_steps * 1e3:.2f} |",

@@ -16,7 +16,6 @@ from ch16_reference import ReferenceGPT2
 from nano_engine import NanoServingEngine, RequestState, SamplingParams
 from nano_engine.batch import Chunk
 from nano_engine.detokenizer import Detokenizer, byte_alphabet
-from nano_engine.sampler import Sampler
 
 CONFIG = ch13_weights.GPT2Config(vocab_size=100, n_layer=2, n_head=2, n_embd=16, n_positions=64)
 
@@ -172,8 +171,7 @@ def show_sampling() -> None:
         {"min_p": 0.3},
         {"top_k": 3, "top_p": 0.8},
     ):
-        params = SamplingParams(**({"temperature": 1.0} | options))
-        _, (weights,) = Sampler(5)._weigh(logits[None].copy(), logits.max(keepdims=True), [params])
+        weights = ch16.weigh(logits, **options)
         print(f"{str(options):<28}", *(f"{p:5.2f}" for p in weights / weights.sum()))
 
 

@@ -141,6 +141,49 @@ def test_from_pretrained_takes_a_folder(folder, tmp_path):
             NanoServingEngine.from_pretrained(tmp_path)
 
 
+def kinds(folder) -> set[str]:
+    return {entry.suffix for entry in folder.glob("?" * 64 + ".*")}
+
+
+def test_what_is_kept_on_disk_lies_where_the_caller_says(tmp_path, monkeypatch):
+    """Compiled code and packed weights: in the folder, and nowhere else, and found again."""
+    monkeypatch.setenv("COURSE_CACHE_DIR", str(tmp_path / "unasked"))
+    params = SamplingParams(max_tokens=3)
+    texts = []
+    one, two = tmp_path / "one", tmp_path / "two"
+    for cache_dir, found in ((one, False), (two, True), (False, False)):
+        served = NanoServingEngine.from_pretrained(cache_dir=cache_dir)
+        assert served._batcher.executor.model.is_from_disk is found
+        texts.append(served.generate(["To be"], params)[0].output_text)
+        if cache_dir == one:
+            one.rename(two)  # this process remembers what it compiled, by the name of the folder
+    assert len(set(texts)) == 1
+    assert kinds(two) == {".code", ".weights"}
+    assert not (tmp_path / "unasked").exists()
+    NanoServingEngine(CONFIG, weights())
+    assert kinds(tmp_path / "unasked") == {".code"}, "COURSE_CACHE_DIR, where nobody says another"
+    with pytest.raises(TypeError, match="cache_dir: expected a folder, None or False, got 3"):
+        NanoServingEngine.from_pretrained(cache_dir=3)
+    with pytest.raises(
+        ValueError, match="cache_dir=False is for the engine's own model, and model was given"
+    ):
+        engine("hash", cache_dir=False)
+
+
+def test_the_command_line_says_where_too(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(environment(), "COURSE_CACHE_DIR", str(tmp_path / "unasked"))
+    rest = ("To be", "--model", folder, "--max-tokens", 2, "--temperature", 0)
+    results = [run("complete", "--cache-dir", where, *rest) for where in ("off", tmp_path / "c")]
+    assert results[0].returncode == 0 and results[0].stdout == results[1].stdout
+    assert [entry.name for entry in tmp_path.iterdir()] == ["c"]
+    parse = command_line.arguments().parse_args
+    for name in ("chat", "bench", "serve"):
+        assert parse([name, "--cache-dir", "off"]).cache_dir is False
+    from nano_engine.server.command import engine_options
+
+    assert engine_options(parse(["serve", "--cache-dir", "off"])) == {"cache_dir": False}
+
+
 def chat(folder, lines, *arguments):
     return subprocess.run(
         command("chat", "--model", folder, "--seed", 1, "--max-tokens", 6, *arguments),

@@ -66,6 +66,7 @@ PARAMS = st.builds(
     logprobs=st.none() | st.integers(0, 20),
     min_tokens=st.sampled_from([0, 5]),
     stop_token_ids=st.sampled_from([(), (4, 5, 6)]),
+    ignore_eos=st.booleans(),
 )
 
 
@@ -74,18 +75,18 @@ PARAMS = st.builds(
 def test_weights_are_the_naive_probabilities(params, seed, output):
     logits = (np.random.default_rng(seed).standard_normal(VOCAB) * 3).astype(np.float32)
     asked = request(params, seed, output=output)
-    sampler = Sampler(VOCAB, eos_token_id=7)
-    expected = naive_probabilities(logits, asked, eos_token_id=7)
+    sampler = Sampler(eos_token_id=7)
+    expected = naive_probabilities(logits, asked, eos_token_id=None if params.ignore_eos else 7)
     (choice,) = sampler.choose(logits[None], [asked])
     assert expected[choice.token] > 0 or near_a_border(expected, params)
     if params.temperature > 0:
-        table = logits[None].copy()
-        if params.changes_logits:
-            sampler._adjust(table[0], asked)
-        columns, (weights,) = sampler._weigh(table, table.max(axis=1), [params])
-        assert columns is None, "rows that share a table keep all columns"
+        filters = {name: getattr(params, name) for name in ("temperature", "top_k", "top_p", "min_p")}
+        weights = ch16.weigh(ch16.adjust(logits, asked, 7), **filters)
         differing = np.flatnonzero((weights > 0) != (expected > 1e-37))
-        assert differing.size <= 1, "at most the token at the border of a filter, which rounding decides"
+        rounded = near_a_border(expected, params)
+        assert differing.size <= rounded, (
+            "at most the token at the border of a filter, which rounding decides"
+        )
         if not differing.size:
             np.testing.assert_allclose(weights / weights.sum(), expected, rtol=1e-4, atol=1e-12)
 
@@ -94,12 +95,11 @@ def near_a_border(expected, params):
     return params.top_p < 1 or params.min_p > 0
 
 
-@pytest.mark.parametrize("table", [2**16, 3 * VOCAB, 1])  # all rows share a table, three do, each has its own
 @given(
     rows=st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), random=st.randoms()
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_rows_of_a_batch_are_chosen_as_alone(table, rows, random):
+def test_rows_of_a_batch_are_chosen_as_alone(rows, random):
     """The same choices, to the last bit of the log-probabilities, whatever the other rows and their order."""
     rng = np.random.default_rng(random.randrange(2**32))
     logits = (rng.standard_normal((len(rows), VOCAB)) * rng.choice([0.5, 4])).astype(np.float32)
@@ -107,27 +107,66 @@ def test_rows_of_a_batch_are_chosen_as_alone(table, rows, random):
         logits = logits.round()  # many are equal
     requests = [request(p, seed, output=rng.integers(0, VOCAB, rng.integers(0, 9))) for p, seed in rows]
     logits[rng.random(len(rows)) < 0.1, 5] = np.nan
-    together = sampler_of(table).choose(logits, requests)
+    together = Sampler().choose(logits, requests)
     for row, asked, choice in zip(logits, requests, together):
-        assert sampler_of(table).choose(row[None].copy(), [asked]) == [choice]
+        assert Sampler().choose(row[None].copy(), [asked]) == [choice]
     order = random.sample(range(len(rows)), len(rows))
-    again = sampler_of(table).choose(logits[order], [requests[i] for i in order])
+    again = Sampler().choose(logits[order], [requests[i] for i in order])
     assert again == [together[i] for i in order]
 
 
-def sampler_of(table, eos_token_id=None):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nano_engine.sampler.TABLE", table)
-        return Sampler(VOCAB, eos_token_id)
+@given(
+    values=st.lists(st.sampled_from([-np.inf, -7.5, -1e-3, -0.0, 0.0, 1e-30, 2.0, 3.0, 3e38]), min_size=1),
+    k=st.integers(1, 9),
+    top_p=st.floats(0.01, 0.999),
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_filters_leave_what_a_sort_would(values, k, top_p):
+    """Many equal ones, and of every sign: the k-th largest logit and the border of the nucleus are not guessed."""
+    logits = np.float32(values)
+    if np.isneginf(logits).all():
+        with pytest.raises(ValueError, match="the largest of logits must be finite, got -inf"):
+            ch16.weigh(logits, top_k=k)
+        return
+    smallest = np.sort(logits)[::-1][min(k, logits.size) - 1]
+    weights = ch16.weigh(logits, temperature=10)
+    left = ch16.weigh(logits, temperature=10, top_k=k)
+    np.testing.assert_array_equal(left, np.where(logits >= smallest, weights, 0))
+
+    order = np.argsort(-left, kind="stable")
+    mass = left[order].cumsum(dtype=np.float64)
+    num = 1 + np.searchsorted(mass, top_p * mass[-1])
+    if not np.isclose(mass, top_p * mass[-1], rtol=1e-12).any():  # there rounding decides
+        expected = np.zeros_like(left)
+        expected[order[:num]] = left[order[:num]]
+        np.testing.assert_array_equal(ch16.weigh(logits, temperature=10, top_k=k, top_p=top_p), expected)
 
 
-@given(params=PARAMS, seed=st.integers(0, 2**32))
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_a_large_vocabulary_is_drawn_from_as_a_small_one(params, seed):
-    """A row with a table of its own drops the columns that a filter leaves out; that changes the work, no choice."""
-    logits = (np.random.default_rng(seed).standard_normal((1, VOCAB)) * 2).astype(np.float32)
-    asked = [request(params, seed, output=[5, 6, 6])]
-    assert sampler_of(1, 7).choose(logits, asked) == sampler_of(2**16, 7).choose(logits, asked)
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("k", [1, 2, 50, 9_000])
+def test_the_kth_largest_of_a_long_row(k, direction):
+    """In ascending order every logit is larger than all before it, which is what the search has to put up with."""
+    logits = np.sort(np.random.default_rng(k).standard_normal(10_000).astype(np.float32))[::direction]
+    assert np.count_nonzero(ch16.weigh(logits, top_k=k)) == k
+
+
+def test_a_nucleus_of_nearly_everything():
+    """The sum of the digits is rounded otherwise than that of the row; a target it never reaches takes all."""
+    for seed in range(50):
+        logits = (np.random.default_rng(seed).standard_normal(VOCAB) * 15).astype(np.float32)
+        weights, left = ch16.weigh(logits), ch16.weigh(logits, top_p=1 - 2.0**-53)
+        assert weights[left == 0].sum(dtype=np.float64) < 1e-14 * weights.sum()
+
+
+def test_min_p_of_one_leaves_all_that_are_likeliest():
+    assert ch16.weigh(np.float32([3, 1, 3]), min_p=1).tolist() == [1, 0, 1]
+
+
+def test_weights_are_exp():
+    """Within two roundings of float32, down to where a weight is none."""
+    logits = -np.linspace(0, 86.9, 100_001).astype(np.float32)
+    np.testing.assert_allclose(ch16.weigh(logits), np.exp(logits.astype(np.float64)), rtol=2e-7)
+    assert ch16.weigh(np.float32([0, -87.1, -1e30, -np.inf])).tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("u", [0.0, 0.25, 0.499, 0.5, 1 - 2.0**-53])
@@ -136,7 +175,7 @@ def test_a_draw_is_where_the_sum_of_weights_passes_u(u, vocab):
     weights = np.random.default_rng(1).random(vocab, np.float32)
     weights[::3] = 0
     weights[-1] = 0 if vocab > 1 else 1
-    (token,) = ch16.draw(weights[None], [u])
+    token = ch16.draw(weights, u)
     sums = weights.cumsum(dtype=np.float64)
     assert weights[token] > 0 and sums[token] >= u * sums[-1] * (1 - 1e-12)
     assert token == 0 or sums[token] - weights[token] <= u * sums[-1] * (1 + 1e-12)
@@ -147,63 +186,125 @@ def test_a_draw_at_the_very_end_is_a_token_that_has_a_weight():
     for seed in range(300):
         weights = np.exp2(np.random.default_rng(seed).uniform(-40, 0, VOCAB)).astype(np.float32)
         weights[-7:] = 0
-        (token,) = ch16.draw(weights[None], [1 - 2.0**-53])
+        token = ch16.draw(weights, 1 - 2.0**-53)
         assert (
             token < VOCAB - 7
             and weights[token:].sum(dtype=np.float64) < 1e-6 * weights.sum() + weights[token]
         )
 
 
-def test_rows_are_drawn_as_alone():
-    weights = np.random.default_rng(2).random((40, 1000), np.float32)
-    numbers = np.random.default_rng(3).random(40).tolist()
-    together = ch16.draw(weights, numbers)
-    assert together == [ch16.draw(row[None], [u])[0] for row, u in zip(weights, numbers)]
-    assert ch16.draw(weights[:, ::2], numbers) == ch16.draw(weights[:, ::2].copy(), numbers), "any strides"
-    assert ch16.sums(weights) == [ch16.sums(row[None])[0] for row in weights]
-    np.testing.assert_allclose(ch16.sums(weights), weights.sum(axis=1, dtype=np.float64), rtol=1e-14)
+def test_a_draw_takes_any_strides():
+    weights = np.random.default_rng(2).random(2000, np.float32)
+    for u in np.random.default_rng(3).random(40):
+        assert ch16.draw(weights[::2], u) == ch16.draw(weights[::2].copy(), u)
 
 
 def test_weights_that_are_none_are_drawn_within_the_row():
     """Nobody asks for them; the memory beside them must stay unread all the same."""
     for row in (np.zeros(300), np.full(300, np.nan), np.full(300, np.inf), np.r_[np.zeros(299), np.nan]):
         for u in (0.0, 0.5, 1 - 2.0**-53):
-            assert 0 <= ch16.draw(row[None].astype(np.float32), [u])[0] < 300
+            assert 0 <= ch16.draw(row.astype(np.float32), u) < 300
+
+
+ROW = np.ones(3, np.float32)
 
 
 @pytest.mark.parametrize(
     "call, sentence",
     [
-        (lambda: ch16.draw(np.ones((2, 3), np.float32), [0.5]), "a number for each of 2 rows, got 1"),
+        (lambda: ch16.draw(ROW[None], 0.5), r"weights must have shape \[1 or more\], got \(1, 3\)"),
+        (lambda: ch16.draw(ROW[:0], 0.5), r"weights must have shape \[1 or more\], got \(0,\)"),
+        (lambda: ch16.likeliest(ROW[:0]), r"logits must have shape \[1 or more\], got \(0,\)"),
+        (lambda: ch16.weigh(ROW[:0]), r"logits must have shape \[1 or more\], got \(0,\)"),
+        (lambda: ch16.weigh(ROW * np.nan), "the largest of logits must be finite, got nan"),
+        (lambda: ch16.weigh(ROW, top_k=0), "top_k must be at least 1, got 0"),
         (
-            lambda: ch16.draw(np.ones((2, 0), np.float32), [0.5] * 2),
-            r"shape \[rows, 1 or more\], got \(2, 0\)",
+            lambda: ch16.choose(ROW[None], []),
+            r"logits must have shape \[0 requests, 1 or more\], got \(1, 3\)",
         ),
-        (lambda: ch16.sums(np.ones(3, np.float32)), r"shape \[rows, 1 or more\], got \(3,\)"),
-        (lambda: ch16.uniforms([1, 2], [1]), "a position for each of 2 seeds, got 1"),
+        (
+            lambda: ch16.choose(ROW, [asked(prompt=[0])]),
+            r"logits must have shape \[1 requests, 1 or more\], got \(3,\)",
+        ),
+        (
+            lambda: ch16.choose(ROW[None], [asked(prompt=[0, 3])]),
+            "a token of prompt_tokens must be between 0 and 2, got 3",
+        ),
+        (
+            lambda: ch16.choose(ROW[None], [asked(prompt=[0], output=[-1])]),
+            "a token of output_tokens must be between 0 and 2, got -1",
+        ),
+        (
+            lambda: ch16.choose(ROW[None], [asked(prompt=[0], logit_bias={3: 1})]),
+            "a token of logit_bias must be between 0 and 2, got 3",
+        ),
+        (
+            lambda: ch16.choose(ROW[None], [asked(prompt=[0], min_tokens=1, stop_token_ids=[5])]),
+            "a token of stop_token_ids must be between 0 and 2, got 5",
+        ),
+        (
+            lambda: ch16.choose(ROW[None], [asked(prompt=[0], min_tokens=1)], 3),
+            "a token of eos_token_id must be between 0 and 2, got 3",
+        ),
     ],
 )
-def test_a_draw_of_the_wrong_shape_is_refused(call, sentence):
+def test_what_is_no_row_or_no_token_is_refused(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def asked(prompt, output=(), **params):
+    """A request that changes logits."""
+    return request(SamplingParams(presence_penalty=1, **params), prompt=prompt, output=output)
+
+
+def test_rows_may_lie_in_any_way():
+    """The step's logits are padded to whole vectors: rows that do not follow each other."""
+    params = SamplingParams(temperature=1.0, top_p=0.9, logprobs=3)
+    rows = np.random.default_rng(0).standard_normal((4, VOCAB)).astype(np.float32)
+    requests = [request(params, seed) for seed in range(4)]
+    expected = ch16.choose(rows, requests)
+    padded = np.full((4, VOCAB + 7), np.nan, np.float32)
+    padded[:, :VOCAB] = rows
+    assert ch16.choose(padded[:, :VOCAB], requests) == expected
+    assert ch16.choose(np.asfortranarray(rows), requests) == expected
+    assert ch16.choose(rows[::-1], requests[::-1]) == expected[::-1]
+    assert ch16.choose(rows[:0], []) == []
+
+
+def test_the_likeliest_is_the_first_of_the_largest_and_a_nan_is_seen():
+    for vocab in (1, 2, 15, 16, 17, VOCAB):
+        logits = np.random.default_rng(vocab).integers(-3, 3, vocab).astype(np.float32)
+        assert ch16.likeliest(logits) == (logits.argmax(), logits.max())
+        for i in {0, vocab // 2, vocab - 1}:
+            broken = logits.copy()
+            broken[i] = np.nan
+            assert np.isnan(ch16.likeliest(broken)[1])
 
 
 def test_the_uniform_number_is_that_of_ch13():
     seeds = [0, 5, 2**64 - 1, 5, *np.random.default_rng(0).integers(0, 2**64, 200, np.uint64).tolist()]
     positions = [0, 17, 1023, 17, *range(200)]
-    assert ch16.uniforms(seeds, positions) == [uniform(s, p) for s, p in zip(seeds, positions)]
+    for seed, position in zip(seeds, positions):
+        assert ch16.uniform(seed, position) == uniform(seed, position)
 
 
 def test_logprobs_are_the_log_softmax_of_the_models_own_logits():
     logits = np.random.default_rng(0).standard_normal((1, VOCAB)).astype(np.float32)
     asked = request(SamplingParams(temperature=0.5, top_k=1, logit_bias={7: 50}, logprobs=4))
-    (choice,) = Sampler(VOCAB).choose(logits, [asked])
+    (choice,) = Sampler().choose(logits, [asked])
     x = logits[0].astype(np.float64)
     expected = x - np.log(np.exp(x).sum())
     assert choice.token == choice.logprobs.token == 7
     np.testing.assert_allclose(choice.logprobs.logprob, expected[7], rtol=1e-6)
     assert [token for token, _ in choice.logprobs.top] == np.argsort(-x)[:4].tolist()
     np.testing.assert_allclose([p for _, p in choice.logprobs.top], np.sort(expected)[::-1][:4], rtol=1e-6)
+
+
+def test_of_equal_logprobs_the_first_are_shown():
+    asked = request(SamplingParams(logprobs=3))
+    (choice,) = Sampler().choose(np.float32([[1, 2, 1, 2, 1, 0]]), [asked])
+    assert [token for token, _ in choice.logprobs.top] == [1, 3, 0]
 
 
 def test_an_answer_has_logprobs_for_each_token():

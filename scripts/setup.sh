@@ -9,7 +9,8 @@
 #   scripts/setup.sh run|serve|test --no-build    all of it but the build
 #
 # In order: system packages (apt, only what is missing), .venv, Python packages (the lists are in
-# pyproject.toml), CMake, Ninja. Each step first looks whether its result is there.
+# pyproject.toml), where .venv's Python finds the chapters (scripts/path_file.py), CMake, Ninja. Each step first
+# looks whether its result is there.
 #
 #   PYTHON=python3.12   the interpreter to make .venv with
 #   MLIR_DIR=DIR        LLVM/MLIR of one's own: <prefix>/lib/cmake/mlir
@@ -292,6 +293,9 @@ else
 fi
 make_venv
 install_python_packages
-if [[ $level != lint && ${2:-} != --no-build ]]; then
-  build_chapters
+if [[ $level != lint ]]; then
+  "$python" "$root/scripts/path_file.py"
+  if [[ ${2:-} != --no-build ]]; then
+    build_chapters
+  fi
 fi

@@ -230,6 +230,40 @@ def test_a_second_set_up_is_quick_and_asks_nobody(tmp_path):
     assert time.monotonic() - start < 5  # a quarter of a second on a machine with nothing else to do
 
 
+def test_a_python_that_was_told_finds_the_chapters_from_anywhere(tmp_path):
+    """As scripts/setup.sh tells the one of .venv."""
+    python = tmp_path / "venv/bin/python"
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", check=True)
+    surroundings = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "COURSE_BUILD_DIR"}
+    }
+
+    def found(name, **variables) -> str:
+        code = f"import importlib.util as u; spec = u.find_spec({name!r}); print(spec and spec.origin)"
+        result = run(python, "-c", code, cwd=tmp_path, env=surroundings | variables)
+        assert result.returncode == 0, result.stdout
+        return result.stdout.strip()
+
+    assert found("nano_engine") == found("ch1") == "None"
+    for _ in range(2):
+        result = run(python, ROOT / "scripts/path_file.py", cwd=tmp_path, env=surroundings)
+        assert (result.returncode, result.stdout) == (0, "")
+    assert found("nano_engine") == str(ROOT / "ch.16.Nano-Serving/nano_engine/__init__.py")
+    assert found("ch14_disk_cache") == str(ROOT / "ch.14.GPT-Optimized/ch14_disk_cache.py")
+    build = {"COURSE_BUILD_DIR": str(chapters.BUILD)}
+    assert pathlib.Path(found("ch1", **build)).parent == chapters.BUILD / "ch.1.Fixed-size"
+    assert found("ch1", COURSE_BUILD_DIR=str(tmp_path)) == "None", (
+        "another build tree, in which nothing is built"
+    )
+    # What is installed is found before the tree; a test of the tree finds the tree.
+    (installed,) = (tmp_path / "venv").glob("lib/*/site-packages")
+    (installed / "nano_engine.py").touch()
+    assert found("nano_engine") == str(installed / "nano_engine.py")
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import chapters, nano_engine"
+    result = run(python, "-c", code, cwd=tmp_path, env=surroundings)
+    assert "numpy" in result.stdout, "the tree's nano_engine, which this Python has nothing for"
+
+
 # --- What must not be in the tree -------------------------------------------------------
 
 

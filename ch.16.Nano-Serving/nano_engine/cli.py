@@ -14,6 +14,13 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_ID",
         help="a folder in Hugging Face's format, or a Hugging Face id; without it, the bundled model",
     )
+    parser.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        type=lambda text: False if text == "off" else text,
+        help="where compiled code and packed weights are kept for the next start, off: nowhere (what the variable "
+        "COURSE_CACHE_DIR says, else ~/.cache/mlir-course)",
+    )
 
 
 def add_sampling_options(parser: argparse.ArgumentParser, max_tokens: int) -> None:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.num < 1 or args.rate < 0:
         raise ValueError(f"--num must be at least 1 and --rate at least 0, got {args.num} and {args.rate}")
     with Status("loading and compiling the model ..."):
-        weights, model = load(args.model)
+        weights, model = load(args.model, args.cache_dir)
     config = weights.config
     options = cases.cases(config.max_seq_len)
     wanted = args.case or list(options)
@@ -117,7 +117,7 @@ def warm_up(engine, config) -> None:
     engine.reset_prefix_cache()
 
 
-def load(path_or_id: str | None):
+def load(path_or_id: str | None, cache_dir):
     """Weights and the compiled model; "gpt2-124m" are random weights of that shape."""
     import ch13_weights
     import ch14_gpt_optimized as gpt
@@ -126,5 +126,5 @@ def load(path_or_id: str | None):
         shape = {"vocab_size": 50257, "n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024}
         weights = ch13_weights.GPT2Weights.random(ch13_weights.GPT2Config(**shape))
     else:
-        weights = gpt.load_gpt2_weights(path_or_id)
-    return weights, gpt.GPT2(weights, page_size=16)
+        weights = gpt.load_gpt2_weights(path_or_id, cache_dir=cache_dir)
+    return weights, gpt.GPT2(weights, page_size=16, cache_dir=cache_dir)

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     if "{}" not in turn:
         raise ValueError(f"--turn must contain {{}}, which stands for the line, got {args.turn!r}")
     with Status("loading and compiling the model ..."):
-        engine = NanoServingEngine.from_pretrained(args.model)
+        engine = NanoServingEngine.from_pretrained(args.model, cache_dir=args.cache_dir)
 
     tokens = engine.tokenizer.encode(args.system).ids
     while line := read_line():

@@ -24,7 +24,7 @@ def add_to(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     params = sampling_params(args)
     with Status("loading and compiling the model ..."):
-        engine = NanoServingEngine.from_pretrained(args.model)
+        engine = NanoServingEngine.from_pretrained(args.model, cache_dir=args.cache_dir)
 
     stream = engine.stream(args.prompt, params)
     with Interrupt() as interrupt, stream:

@@ -46,6 +46,8 @@ class NanoServingEngine:
     model                 anything with ch.14's step; None: ch.14's GPT2 on `weights`
     tokenizer             a tokenizers.Tokenizer; None: weights.tokenizer, if there is one
     num_threads           threads that share the work of a step, and change no bit of it; None: one a processor
+    cache_dir             where compiled code is kept for the next process, as ch.14's GPT2 has it: a folder, None for
+                          COURSE_CACHE_DIR or the usual one, False for none
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class NanoServingEngine:
         model: Model | None = None,
         tokenizer=None,
         num_threads: int | None = 1,
+        cache_dir: str | os.PathLike | bool | None = None,
     ):
         self.config = ModelConfig.of(config)
         if hasattr(weights, "config") and self.config != ModelConfig.of(weights.config):
@@ -81,6 +84,8 @@ class NanoServingEngine:
             )
         if model is not None and num_threads != 1:
             raise ValueError(f"num_threads={num_threads} is for the engine's own model, and model was given")
+        if model is not None and cache_dir is not None:
+            raise ValueError(f"cache_dir={cache_dir!r} is for the engine's own model, and model was given")
         if eos_token_id is None:
             eos_token_id = getattr(config, "eos_token_id", None)
         else:
@@ -98,7 +103,7 @@ class NanoServingEngine:
         if model is None:
             import ch14_gpt_optimized as gpt
 
-            model = gpt.GPT2(weights, page_size=page_size, num_threads=num_threads)
+            model = gpt.GPT2(weights, page_size=page_size, num_threads=num_threads, cache_dir=cache_dir)
         self._radix = RadixManager(self.kv_pool, enable_prefix_cache)
         self._requests = RequestPool(self.kv_pool, self._radix, max_waiting_requests, enable_paging)
         self._batcher = ContinuousBatcher(
@@ -106,19 +111,29 @@ class NanoServingEngine:
             PrefillManager(self._requests, max_chunk_size, max_batch_size),
             DecodeManager(self._requests, self.eos_token_id),
             ModelExecutor(model, self.config, self.kv_pool),
-            Sampler(self.config.vocab_size, self.eos_token_id),
+            Sampler(self.eos_token_id),
         )
         self._lock = FairLock()
         self._ids = itertools.count()
         self._abandoned: deque[Request] = deque()
 
     @classmethod
-    def from_pretrained(cls, path_or_id=None, dtype: str = "float32", **options) -> "NanoServingEngine":
-        """An engine on the bundled model, a folder in Hugging Face's format, or a Hugging Face id."""
+    def from_pretrained(
+        cls,
+        path_or_id=None,
+        dtype: str = "float32",
+        *,
+        cache_dir: str | os.PathLike | bool | None = None,
+        **options,
+    ) -> "NanoServingEngine":
+        """An engine on the bundled model, a folder in Hugging Face's format, or a Hugging Face id.
+
+        In cache_dir the packed weights are kept as well. The options are the engine's own.
+        """
         import ch14_gpt_optimized as gpt
 
-        weights = gpt.load_gpt2_weights(path_or_id, dtype=dtype)
-        return cls(weights.config, weights, **options)
+        weights = gpt.load_gpt2_weights(path_or_id, dtype=dtype, cache_dir=cache_dir)
+        return cls(weights.config, weights, cache_dir=cache_dir, **options)
 
     # Answers
     def generate(

@@ -8,7 +8,6 @@
 //===----------------------------------------------------------------------===//
 #include "ch1/Arrays.h"
 #include "ch16/Arguments.h"
-#include "ch16/Draw.h"
 #include "ch16/KVCachePool.h"
 
 #include <pybind11/numpy.h>
@@ -220,7 +219,7 @@ PYBIND11_MODULE(ch16_nano_serving, m) {
       });
 
   ch16::bindRadixCache(m);
-  ch16::bindDraw(m);
+  ch16::bindSampling(m);
 
   // What this chapter runs is ch.14's step: to look at it, ask there.
   ch1::bindPythonNames(

@@ -11,17 +11,9 @@
 // Sums are float64 and their order depends on the row's length alone.
 //
 //===----------------------------------------------------------------------===//
-#include "ch16/Draw.h"
-#include "ch16/Arguments.h"
-
-#include <pybind11/numpy.h>
-#include <pybind11/stl.h>
+#include "ch16/Sampling.h"
 
 #include <algorithm>
-#include <string>
-#include <vector>
-
-namespace py = pybind11;
 
 static constexpr int64_t kBlock = 256;
 
@@ -99,57 +91,3 @@ int64_t ch16::draw(const float *weights, int64_t size, double uniform) {
 }
 
 // [/draw]
-static void requireRows(const py::array &weights) {
-  if (weights.ndim() != 2 || weights.shape(1) == 0)
-    throw py::value_error(
-        "weights must have shape [rows, 1 or more], got " +
-        std::string(py::str(py::object(weights.attr("shape")))));
-}
-
-void ch16::bindDraw(py::module_ &m) {
-  m.def(
-      "uniforms",
-      [](const std::vector<uint64_t> &seeds,
-         const std::vector<uint64_t> &positions) {
-        if (seeds.size() != positions.size())
-          throw py::value_error("uniforms: expected a position for each of " +
-                                std::to_string(seeds.size()) + " seeds, got " +
-                                std::to_string(positions.size()));
-        std::vector<double> numbers;
-        for (size_t i = 0; i < seeds.size(); ++i)
-          numbers.push_back(uniform(seeds[i], positions[i]));
-        return numbers;
-      },
-      py::arg("seeds"), py::arg("positions"),
-      "A number in [0, 1) for each (seed, position), ch.13's uniform.");
-  m.def(
-      "sums",
-      [](py::array_t<float, py::array::c_style> weights) {
-        requireRows(weights);
-        std::vector<double> totals;
-        for (py::ssize_t r = 0; r < weights.shape(0); ++r)
-          totals.push_back(sums(weights.data(r, 0), weights.shape(1)).back());
-        return totals;
-      },
-      py::arg("weights"),
-      "The sum of each row of weights float32 [R, N], as draw adds it up.");
-  m.def(
-      "draw",
-      [](py::array_t<float, py::array::c_style> weights,
-         const std::vector<double> &uniforms) {
-        requireRows(weights);
-        if (weights.shape(0) != py::ssize_t(uniforms.size()))
-          throw py::value_error("draw: expected a number for each of " +
-                                std::to_string(weights.shape(0)) +
-                                " rows, got " +
-                                std::to_string(uniforms.size()));
-        std::vector<int64_t> indices;
-        for (py::ssize_t r = 0; r < weights.shape(0); ++r)
-          indices.push_back(
-              draw(weights.data(r, 0), weights.shape(1), uniforms[r]));
-        return indices;
-      },
-      py::arg("weights"), py::arg("uniforms"),
-      "For each row of weights float32 [R, N]: the index at which their "
-      "running sum passes uniforms[r] times their sum.");
-}

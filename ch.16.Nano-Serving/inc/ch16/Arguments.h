@@ -48,4 +48,7 @@ inline std::vector<int64_t> toPages(pybind11::handle value,
 /// Adds RadixCache to the module; after KVCachePool.
 void bindRadixCache(pybind11::module_ &m);
 
+/// Adds the functions of Sampling.h.
+void bindSampling(pybind11::module_ &m);
+
 } // namespace ch16

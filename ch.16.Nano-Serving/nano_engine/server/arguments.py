@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..cli import add_model_option
 from .limits import Limits
 
 KEY_VARIABLE = "NANO_ENGINE_API_KEY"
@@ -12,7 +13,7 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="the address to listen at (127.0.0.1: this machine only)"
     )
     parser.add_argument("--port", type=int, default=8000, help="the port; 0: any that is free (8000)")
-    parser.add_argument("--model", metavar="DIR_OR_ID", help="as for complete; without it, the bundled model")
+    add_model_option(parser)
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or int8 (float32)")
     parser.add_argument("--name", help="what requests call the model; without it, its folder's name")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of a step (1)")

@@ -61,6 +61,7 @@ def engine_options(args: argparse.Namespace) -> dict:
         "max_batch_size": args.max_batch_size,
         "max_chunk_size": args.max_chunk_size,
         "num_threads": args.threads,
+        "cache_dir": args.cache_dir,
     }
     return {name: value for name, value in names.items() if value is not None}
 
