@@ -102,7 +102,7 @@ def test_the_cases_switch_off_what_they_say():
 def test_the_command_prints_a_table_and_writes_json_and_a_plot(monkeypatch, tmp_path, capsys):
     from ch16_testing import model, weights
 
-    monkeypatch.setattr(cli_bench, "load", lambda path: (weights(), model("compiled", 16)))
+    monkeypatch.setattr(cli_bench, "load", lambda path, cache_dir: (weights(), model("compiled", 16)))
     files = {name: tmp_path / name for name in ("out.json", "out.png")}
     arguments = ["bench", "--num", "6", "--json", str(files["out.json"]), "--plot", str(files["out.png"])]
     assert command_line.main([*arguments, "--workload", "shared-prefix", "--workload", "chat"]) == 2

@@ -222,6 +222,12 @@ def test_a_turn_without_a_place_for_the_line_is_refused(folder):
     assert result.stderr == "error: --turn must contain {}, which stands for the line, got 'you: '\n"
 
 
+def test_without_a_command_it_lists_them():
+    result = run()
+    assert result.returncode == 2 and result.stdout == ""
+    assert all(command in result.stderr for command in ("complete", "chat", "serve", "bench"))
+
+
 def test_help_says_what_there_is():
     for name in ("complete", "chat", "bench"):
         assert name in run("--help").stdout
@@ -236,7 +242,6 @@ def test_help_says_what_there_is():
         "--ignore-eos",
     ):
         assert option in options
-    assert run().returncode == 2
 
 
 def test_the_servers_options_reach_the_engine():

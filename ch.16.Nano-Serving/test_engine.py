@@ -444,6 +444,22 @@ def test_an_engine_builds_its_own_model():
     assert model("compiled", 16) is not None
 
 
+def test_who_waits_for_pages_counts_what_was_cached_once():
+    """Each try to start looks into the prefix cache; only the one that succeeds counts."""
+    served = engine("hash", kv_cache_pages=7)
+    prefix = list(range(1, 9))
+    served.generate([prefix], SamplingParams(max_tokens=1))
+    first = served.submit([9] * 10, SamplingParams(max_tokens=11, ignore_eos=True))
+    served.step()
+    second = served.submit(prefix + [5] * 8, SamplingParams(max_tokens=4, ignore_eos=True))
+    for _ in range(3):
+        served.step()
+        assert second.id not in served._requests.running and second.num_cached_tokens == 0
+    run_all(served, [first, second])
+    assert second.num_cached_tokens == 8
+    require_all_back(served)
+
+
 def test_threads_share_a_step_and_change_no_answer():
     params = SamplingParams(max_tokens=6, temperature=1.0, seed=2)
     served = NanoServingEngine(CONFIG, weights(), page_size=4, num_threads=2)

@@ -95,6 +95,27 @@ def near_a_border(expected, params):
     return params.top_p < 1 or params.min_p > 0
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        {"repetition_penalty": 1.5},
+        {"presence_penalty": 0.6},
+        {"frequency_penalty": 0.2},
+        {"logit_bias": {3: 0.6}},
+        {"min_tokens": 9, "stop_token_ids": [1]},
+        {"min_tokens": 9},  # and 1 is the end of text
+    ],
+    ids=str,
+)
+def test_each_of_them_alone_changes_what_is_likeliest(one):
+    """At temperature 0: without it, 1 is the likeliest, which has been written three times."""
+    logits = np.float32([[0, 2, 1, 1.5, -3]])
+    sampler = Sampler(eos_token_id=1)
+    for options, expected in (({}, 1), (one, 3)):
+        asked = request(SamplingParams(max_tokens=20, **options), prompt=[4], output=[1, 1, 1, 2, 0])
+        assert sampler.choose(logits, [asked])[0].token == expected
+
+
 @given(
     rows=st.lists(st.tuples(PARAMS, st.integers(0, 2**64 - 1)), min_size=1, max_size=12), random=st.randoms()
 )

@@ -25,7 +25,11 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args, unknown = arguments().parse_known_args(argv)
+    parser = arguments()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)
+        return 2
+    args, unknown = parser.parse_known_args(argv)
     if unknown:
         name = f"python -m nano_engine {args.command}"
         print(f"error: {name} does not know {unknown[0]}; {name} --help lists what it does", file=sys.stderr)
