@@ -14,7 +14,7 @@ import chapters  # noqa: F401
 _cache = tempfile.TemporaryDirectory(prefix="course-tests-")
 os.environ["COURSE_CACHE_DIR"] = _cache.name
 
-# A shell without job control ignores Ctrl-C on behalf of what it starts with "&", and that is inherited: tests that send
-# one, to themselves or to a process of theirs, would wait for ever.
+# A shell without job control ignores Ctrl-C on behalf of what it starts with "&", and that is inherited: tests that
+# send one, to themselves or to a process of theirs, would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -103,7 +103,16 @@ def paged(keys: np.ndarray, values: np.ndarray, page_size: int, table: list[int]
 
 @pytest.mark.parametrize(
     "positions",
-    [[0], [7], [149], [3, 4, 5, 6], [*range(13)], [*range(55, 75)], [149, 0, 64, 149, 1], [9, 80, 3, 149, 62, 63]],
+    [
+        [0],
+        [7],
+        [149],
+        [3, 4, 5, 6],
+        [*range(13)],
+        [*range(55, 75)],
+        [149, 0, 64, 149, 1],
+        [9, 80, 3, 149, 62, 63],
+    ],
     ids=str,
 )
 @pytest.mark.parametrize(("heads", "head_dim", "page_size"), [(2, 12, 4), (1, 5, 3), (3, 16, 8)])
