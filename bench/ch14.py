@@ -16,7 +16,7 @@ import chapters  # noqa: F401  finds the build tree, before ch8.py of this folde
 
 # isort: split
 import numpy as np
-from limits import peak_candidate, read_candidate
+from limits import Machine
 from timing import medians, processor, seconds_a_call
 
 import ch14_gpt_optimized as gpt
@@ -39,11 +39,10 @@ def prompt(num_tokens: int = PROMPT) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 50257, num_tokens)
 
 
-def limits(options) -> tuple[float, float]:
+def limits() -> tuple[float, float]:
     """(operations, bytes) a second of one thread."""
-    (peak, operations), (read, size) = peak_candidate(), read_candidate(256 << 20)
-    seconds = medians({"peak": peak, "read": read}, options.rounds)
-    return operations / seconds["peak"], size / seconds["read"]
+    found = Machine()
+    return found.peak(), found.read()
 
 
 def chunks(options) -> None:
@@ -63,7 +62,7 @@ def batches(options) -> None:
     """One more token of so many texts, by the length of their past, in ms; in brackets what the roofline says."""
     contexts, sizes = (16, 256, 1000), (1, 2, 4, 8, 16, 32)
     m = model(options)
-    peak, read = limits(options)
+    peak, read = limits()
     print(f"limits: {peak / 1e9:.0f} GFLOP/s, {read / 1e9:.1f} GB/s")
     print(f"| texts | {' | '.join(f'{c} tokens' for c in contexts)} | tokens/s at {contexts[0]} |")
     print(f"|---:|{'---:|' * (len(contexts) + 1)}")

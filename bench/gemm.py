@@ -3,10 +3,10 @@
     python bench/gemm.py [--threads 2] [--bf16] [--only 128x768x3072 …] [--rounds 15] [--no-check]
 
 Three forms of ch.10's product take turns with NumPy's and PyTorch's in one process: `raw` gets both operands as they
-lie; `packed` has B as a constant, whose panels are made once; both compiled for the shape. The limits are measured in
-the same turns: a loop of multiply-adds on registers, and one that reads an array. Medians of rounds; the time of a
-call from Python, its result allocated in it. With several threads, each turn begins with a rest of 0.3 s: PyTorch,
-OpenBLAS and libomp have a pool each, and those wait in a loop.
+lie; `packed` has B as a constant, whose panels are made once; both compiled for the shape. The limits are measured
+after them: a loop of multiply-adds on registers, and one that reads an array of B's size. Medians of rounds; the time
+of a call from Python, its result allocated in it. With several threads, each turn begins with a rest of 0.3 s:
+PyTorch, OpenBLAS and libomp have a pool each, and those wait in a loop.
 
 Each row has the least ratio it should reach; the script exits with 1 where one falls short by more than 5 %, unless
 --no-check says otherwise. It is a benchmark, not a test: run it on an idle machine.
@@ -27,7 +27,7 @@ import pathlib
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ch.10.Optimization"))
 import numpy as np
-from limits import peak_candidate, read_candidate
+from limits import Machine
 from timing import medians, processor
 
 import chapters
@@ -93,9 +93,6 @@ def candidates(case: Case, threads: int, bf16: bool) -> dict:
         all["PyTorch"] = (lambda: ta @ tb, calls)
     for name in ("raw", "packed"):  # right before it is fast
         np.testing.assert_allclose(all[name][0](), a @ b, rtol=1e-3, atol=1e-3)
-    all["peak"] = peak_candidate(threads)[0], 1
-    if case.m == 1:
-        all["read"] = read_candidate(b.nbytes, threads)[0], 1
     return all
 
 
@@ -104,10 +101,8 @@ def measure(case: Case, threads: int, rounds: int, bf16: bool) -> dict[str, floa
     seconds = medians(candidates(case, threads, bf16), rounds, pause=0.3 if threads > 1 else 0)
     work = 2 * case.m * case.k * case.n if case.m > 1 else 4 * case.k * case.n
     rates = {name: work / s / 1e9 for name, s in seconds.items()}
-    rates["peak"] = peak_candidate(threads)[1] / seconds["peak"] / 1e9
-    if "read" in seconds:
-        rates["read"] = read_candidate(4 * case.k * case.n, threads)[1] / seconds["read"] / 1e9
-    return rates
+    limits = Machine(threads, num_bytes=4 * case.k * case.n)
+    return rates | {"peak": limits.peak() / 1e9, "read": limits.read() / 1e9}
 
 
 def report(case: Case, rates: dict[str, float]) -> list[str]:

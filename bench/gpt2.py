@@ -37,7 +37,7 @@ import chapters  # noqa: F401  finds the build tree, before ch8.py of this folde
 import model_folder
 import numpy as np
 from gpt2_engines import Engine, Gone, start
-from limits import Limits
+from limits import Machine
 from timing import processor
 from tqdm import tqdm
 
@@ -74,7 +74,7 @@ def ask(engines: list[Engine], engine: Engine, line: str, limit: float) -> float
         return None
 
 
-def measure(engines: list[Engine], limits: Limits, options, bar: tqdm) -> tuple[dict, dict]:
+def measure(engines: list[Engine], limits: Machine, options, bar: tqdm) -> tuple[dict, dict]:
     """({case: {engine: tokens per second}}, {limit: median rate}). A case is "prefill" or a batch.
 
     Prefill, where a turn may take longest, comes last: whoever is left out there has its decodes.
@@ -148,7 +148,7 @@ def write_reference(folder: pathlib.Path) -> pathlib.Path:
 
 
 def run(
-    dtype: str, folder: pathlib.Path, reference: pathlib.Path, limits: Limits, options, log
+    dtype: str, folder: pathlib.Path, reference: pathlib.Path, limits: Machine, options, log
 ) -> bool | None:
     """Measures and prints one precision; whether every floor was reached, None where ours is not to be had."""
     turns = (1 + len(BATCHES)) * (options.rounds + 1)
@@ -212,7 +212,7 @@ def main() -> int:
         parser.error(f"--limit: expected more than 0 seconds, got {options.limit:g}")
 
     reached = []
-    limits = Limits(options.threads)
+    limits = Machine(options.threads)
     with open(options.log, "w") as log, tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         model_folder.write(folder, n_layer=options.layers)
@@ -223,4 +223,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; tables that are complete are above")

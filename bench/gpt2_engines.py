@@ -27,14 +27,21 @@ class Engine:
             stderr=log,
             text=True,
         )
+        try:
+            self._hear_out(begin)
+        except BaseException:  # Ctrl-C too: nobody would end it
+            self.process.kill()
+            raise
+
+    def _hear_out(self, begin: float) -> None:
+        """Its first line and its first token."""
         state, _, rest = self.process.stdout.readline().strip().partition(" ")
         self.failure = None if state == "ready" else rest or "it ended without a word"
         if self.failure:
             return
         about = json.loads(rest)
-        self.about, self.compile_seconds, self.imported_mb = (
-            about[key] for key in ("about", "compile_seconds", "imported_mb")
-        )
+        self.about, self.imported_mb = about["about"], about["imported_mb"]
+        self.compile_seconds = about["compile_seconds"]
         self.ask(f"start 1 {FIRST_TOKENS}")
         self.first_token_seconds = time.perf_counter() - begin
 
@@ -82,8 +89,8 @@ def start(
         engine.ask(f"start 1 {FIRST_TOKENS}")
         engine.ask("decode")
         engine.memory_mb = engine.ask("memory")
-    except Gone:
-        engine.close()
+    except BaseException:
+        engine.process.kill()
         raise
     engine.first_start_seconds = before.first_token_seconds
     engine.compile_seconds = before.compile_seconds

@@ -20,7 +20,7 @@ import chapters  # noqa: F401  finds the build tree, before ch8.py of this folde
 
 # isort: split
 import numpy as np
-from limits import Limits
+from limits import Machine
 from timing import processor
 
 import ch14_gpt_optimized as gpt
@@ -97,7 +97,7 @@ def main() -> int:
     config = GPT2Config(50257, options.layers, 12, 768, 1024)
     packed = gpt.PackedWeights.pack(GPT2Weights.random(config), dtype=options.dtype)
     model = gpt.GPT2(packed, num_threads=options.threads, clock=True)
-    limits = Limits(options.threads)
+    limits = Machine(options.threads)
     peak, read = limits.peak(), limits.read()
     print(
         f"GPT-2's shapes, {options.layers} layers, {options.dtype}, threads: {options.threads}; {processor()}: "

@@ -131,8 +131,8 @@ def read_candidate(num_bytes: int, threads: int = 1, least_bytes: int = 256 << 2
     return _together(calls), 4 * count * threads * passes
 
 
-class Limits:
-    """Both, measured whenever they are asked for, each the best of a few calls: a limit is what nothing disturbs."""
+class Machine:
+    """Measures both limits whenever it is asked, as the best of a few calls: a limit is what nothing disturbs."""
 
     def __init__(self, threads: int = 1, num_bytes: int = 256 << 20):
         self.threads = threads
@@ -164,7 +164,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.threads < 1 or options.runs < 1:
         parser.error("--threads and --runs: expected 1 or more")
-    limits = Limits(options.threads)
+    limits = Machine(options.threads)
     print(f"{processor()}, threads: {options.threads}")
     for _ in range(options.runs):
         print(

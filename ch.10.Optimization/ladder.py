@@ -16,7 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # one thread for NumPy and PyTorch; before 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import numpy as np
-from limits import peak_candidate
+from limits import Machine
 from timing import medians, processor
 
 import chapters  # finds the build tree
@@ -45,18 +45,13 @@ def measure(m: int, k: int, n: int, turns: int) -> dict[str, float]:
         torch.set_num_threads(1)
         ta, tb = torch.from_numpy(a), torch.from_numpy(b)
         candidates["PyTorch"] = (lambda: ta @ tb, calls)
-    loop, loop_operations = peak_candidate()
-    candidates["peak"] = loop
     print(f"{m} x {k} x {n}: compiling, then {turns} turns of {len(candidates)} …", file=sys.stderr)
     seconds = medians(candidates, turns)
     print("the baseline …", file=sys.stderr)
     first = ch10.PIPELINES[0]
     slow = medians({first: (lambda: ch10.forward(product, first), max(1, calls // 50))}, SLOW_TURNS)
-    work = {"peak": loop_operations}
-    return {
-        name: work.get(name, operations) / s / 1e9
-        for name, s in (slow | seconds).items()
-    }  # fmt: skip
+    rates = {name: operations / s / 1e9 for name, s in (slow | seconds).items()}
+    return rates | {"peak": Machine().peak() / 1e9}
 
 
 def print_table(rates: dict[str, float]) -> None:

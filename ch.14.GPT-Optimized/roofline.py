@@ -13,13 +13,12 @@ import argparse
 import pathlib
 import statistics
 import sys
-import time
 from typing import NamedTuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import numpy as np
-from limits import peak_candidate, read_candidate
+from limits import Machine
 from timing import processor
 from tqdm import tqdm
 
@@ -81,14 +80,11 @@ def decode(model: gpt.GPT2, batch: int, context: int):
 
 def measure(model: gpt.GPT2, found: list[Case], rounds: int) -> tuple[dict[str, dict[str, float]], Limits]:
     """({case: {part: seconds of a step}}, the limits): medians of rounds in which all take turns."""
-    limits = [peak_candidate(), read_candidate(256 << 20)]
-    rates: list[list[float]] = [[] for _ in limits]
+    machine = Machine()
+    rates: list[Limits] = []
     samples: dict[str, list[dict[str, float]]] = {case.name: [] for case in found}
     for turn in tqdm(range(rounds + 1), desc="rounds", file=sys.stderr, disable=None, leave=False):
-        for (call, work), into in zip(limits, rates):
-            begin = time.perf_counter()
-            call()
-            into.append(work / (time.perf_counter() - begin))
+        rates.append(Limits(machine.peak(), machine.read()))
         for case in found:
             case.call()  # weights and pages of this case, and not of the last, are in the caches
             model.take_part_seconds()
@@ -99,7 +95,7 @@ def measure(model: gpt.GPT2, found: list[Case], rounds: int) -> tuple[dict[str, 
         name: {part: statistics.median(s[part] for s in taken) for part in taken[0]}
         for name, taken in samples.items()
     }
-    return seconds, Limits(*(statistics.median(r) for r in rates))
+    return seconds, Limits(*(statistics.median(r) for r in zip(*rates)))
 
 
 def print_table(parts: list[Part], seconds: dict[str, float], limits: Limits) -> None:

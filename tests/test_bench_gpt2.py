@@ -67,7 +67,9 @@ def test_an_engine_computes_the_model(name, dtype, folder):
         pytest.skip(f"{name}: {engine.failure}")
     assert engine.failure is None
     try:
-        assert engine.ask(f"check {folder / 'reference.npz'}", 60) < gpt2.TOLERANCES[dtype]
+        error = engine.ask(f"check {folder / 'reference.npz'}", 60)
+        # llama.cpp looks GELU up in a table of 16-bit floats, and keeps K and V in 16 bits.
+        assert error < (1e-5 if dtype == "float32" and name != "llama.cpp" else gpt2.TOLERANCES[dtype])
         assert engine.ask("fill 2 20", 60) > 0
         assert engine.ask("decode", 60) > 0
         assert engine.ask("decode", 60) > 0  # it went back
@@ -215,7 +217,7 @@ def test_a_small_array_is_read_until_it_is_worth_measuring():
 
 
 def test_limits_are_rates():
-    found = limits.Limits(num_bytes=1 << 20)
+    found = limits.Machine(num_bytes=1 << 20)
     assert 1e8 < found.peak() < 1e13 and 1e8 < found.read() < 1e13 and math.isfinite(found.read())
 
 

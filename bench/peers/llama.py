@@ -1,6 +1,5 @@
 """llama.cpp's llama_decode, through llama-cpp-python. int8 is its Q8_0; K and V are float16, which is its standard."""
 
-import gguf_file
 import llama_cpp as c
 import numpy as np
 
@@ -13,6 +12,8 @@ class Engine:
     def __init__(self, folder, dtype, threads):
         path = folder / f"{dtype}.gguf"
         if not path.is_file():
+            import gguf_file
+
             gguf_file.write(folder, path, dtype)
         c.llama_backend_init()
         self.weights = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())

@@ -6,8 +6,6 @@ int8: DynamicQuantizeMatMul, the fastest of what it has; MatMulNBits with 8 bits
 import numpy as np
 import onnxruntime as ort
 
-from peers import graph
-
 
 class Engine:
     compile_seconds = None
@@ -17,6 +15,8 @@ class Engine:
             raise ValueError(f"no {dtype} here")
         path = folder / f"onnxruntime-{dtype}.onnx"
         if not path.is_file():
+            from peers import graph  # and with it onnx, which the next start has no need of
+
             graph.write(folder, path, dtype, in_place=True)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

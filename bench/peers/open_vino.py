@@ -10,8 +10,6 @@ import openvino as ov
 from openvino import opset13 as ops
 from openvino._offline_transformations import apply_make_stateful_transformation
 
-from peers import graph
-
 GROWTH = 16  # tokens by which the context may grow in decodes that are timed
 
 
@@ -22,6 +20,8 @@ class Engine:
             raise ValueError("no bfloat16 on this processor: it would compute in float32")
         path = folder / f"openvino-{'int8' if dtype == 'int8' else 'float32'}.onnx"
         if not path.is_file():
+            from peers import graph  # and with it onnx, which the next start has no need of
+
             graph.write(folder, path, "int8" if dtype == "int8" else "float32", in_place=False)
         options = {
             "PERFORMANCE_HINT": "LATENCY",
