@@ -354,6 +354,27 @@ def test_the_lock_goes_to_who_waits_longest():
     assert order == ["a", "b", "c", "me, again"]
 
 
+def test_a_caller_that_is_overtaken_at_the_door_is_the_later_one():
+    """A thread that has checked its prompt may lose the processor before it has the lock."""
+    served = engine("reference")
+
+    class Overtaken(FairLock):
+        def __enter__(self):
+            if not served._requests.waiting:
+                served._lock = FairLock()
+                served.submit([2])
+            return super().__enter__()
+
+    served._lock = Overtaken()
+    late = served.submit([1])
+    assert [request.prompt_tokens for request in served._requests.waiting.values()] == [[2], [1]]
+    assert late.id == 1
+    served.check_integrity()
+    while served.step():
+        served.check_integrity()
+    require_all_back(served)
+
+
 def test_ctrl_c_while_waiting_for_the_lock_leaves_the_queue():
     lock, entered, leave = FairLock(), threading.Event(), threading.Event()
 

@@ -5,7 +5,6 @@ which requests are added, stepped and aborted. There is no thread of its own: wh
 steps the engine, and a step advances everybody's requests. It keeps no request that has ended.
 """
 
-import itertools
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from .executor import Model, ModelConfig, ModelExecutor
 from .fair_lock import FairLock
 from .prefill_manager import PrefillManager
 from .radix_manager import RadixManager
-from .request import Request
+from .request import UNNUMBERED, Request
 from .request_pool import MAX_WAITING_REQUESTS, RequestPool
 from .sampler import Sampler
 from .sampling import SamplingParams, require_bool, require_int
@@ -114,7 +113,6 @@ class NanoServingEngine:
             Sampler(self.eos_token_id),
         )
         self._lock = FairLock()
-        self._ids = itertools.count()
         self._abandoned: deque[Request] = deque()
 
     @classmethod
@@ -315,7 +313,7 @@ class NanoServingEngine:
                 f"of {self.kv_pool.page_size} tokens, and the whole KV cache has {self.kv_pool.num_pages}"
             )
         request = Request(
-            id=next(self._ids),
+            id=UNNUMBERED,
             prompt_tokens=tokens,
             params=params,
             seed=int.from_bytes(os.urandom(4), "little") if params.seed is None else params.seed,

@@ -35,10 +35,13 @@ class RequestState(enum.Enum):
 FINISH_REASONS = ("stop", "length", "abort", "error")
 
 
+UNNUMBERED = -1  # the id of a request that no engine has taken yet
+
+
 # [request]
 @dataclasses.dataclass(slots=True, eq=False)
 class Request:
-    id: int
+    id: int  # in order of arrival
     prompt_tokens: list[int]
     params: SamplingParams
     seed: int  # params.seed, or the one drawn for this request

@@ -11,6 +11,7 @@ Requests are numbered in order of arrival, and what runs is always older than wh
         preempted     youngest: pays when pages run out, and becomes the first to wait
 """
 
+import itertools
 import time
 from collections import OrderedDict
 
@@ -43,6 +44,7 @@ class RequestPool:
         self.paging = paging
         self.waiting: OrderedDict[int, Request] = OrderedDict()  # in order of arrival
         self.running: OrderedDict[int, Request] = OrderedDict()  # the same
+        self._ids = itertools.count()
         self.num_finished = dict.fromkeys(FINISH_REASONS, 0)
         self.num_generated_tokens = 0
         self.num_preemptions = 0
@@ -59,7 +61,9 @@ class RequestPool:
             )
 
     def add(self, request: Request) -> None:
+        """Puts a new request last in the queue and numbers it: here and not before, or threads could overtake."""
         self.require_room(1)
+        request.id = next(self._ids)
         self.waiting[request.id] = request
 
     # [start]
