@@ -150,7 +150,7 @@ def test_a_killed_replica_is_replaced_and_nobody_gets_a_false_end(cluster):
     body = {"prompt": "ROMEO:", "max_tokens": 900, "ignore_eos": True, "stream": True}
 
     def read(i: int) -> tuple[str, bool]:
-        """What came, and whether the stream broke off."""
+        """What came, and whether the stream broke off or never began."""
         text = ""
         try:
             with httpx.stream(
@@ -160,7 +160,9 @@ def test_a_killed_replica_is_replaced_and_nobody_gets_a_false_end(cluster):
                     text += piece
         except httpx.HTTPError:
             return text, True
-        return text, False
+        if r.is_error:  # it had not begun: an error says so, and nothing is broken off
+            assert r.status_code >= 500 and "replica_lost" in text, text
+        return text, r.is_error
 
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         reading = [pool.submit(read, i) for i in range(24)]  # more than max_imbalance: both have some
