@@ -202,8 +202,8 @@ private:
     Value last = b.index(type.getDimSize(0) - 1);
     Value next = b.smaller(b.add(panel, b.index(1)), last);
     // The last blocks of many find everything asked for already.
-    Value from = arith::MinUIOp::create(
-        b, b.mul(number, part), b.index(std::max<int64_t>(size - part, 0)));
+    Value from = b.smaller(b.mul(number, part),
+                           b.index(std::max<int64_t>(size - part, 0)));
     Value at = b.add(b.add(b.mul(next, size), from), b.mul(k, line / kUnroll));
     memref::PrefetchOp::create(b, flat, at, /*isWrite=*/false,
                                /*localityHint=*/3, /*isDataCache=*/true);

@@ -65,7 +65,9 @@ private:
 
   mlir::Value head, column, first; // of qkv and out; the group's first row
   mlir::Value maxima, sums;        // m [G], l [G]
-  mlir::Value weights;             // s, then p [G, places of two blocks]
+  /// s, then p [G, places]: of two blocks, for the pages that are computed at
+  /// once may end behind the last.
+  mlir::Value weights;
 };
 
 } // namespace ch14
