@@ -4,7 +4,7 @@
 
 Then `-m nano_engine`, `-m ch14_disk_cache` and `import ch1` work from anywhere, without PYTHONPATH. The folders are
 those of chapters.py, and come last: an installed course comes before the tree. COURSE_BUILD_DIR is asked when Python
-starts. scripts/setup.sh runs this each time, so a course that has moved is found again.
+starts. scripts/setup.sh runs this where a course has moved or has a new folder.
 """
 
 import pathlib
@@ -32,5 +32,4 @@ def content() -> str:
 
 
 if __name__ == "__main__":
-    if not path_file().is_file() or path_file().read_text() != content():
-        path_file().write_text(content())
+    path_file().write_text(content())

@@ -277,6 +277,16 @@ build_chapters() {
   fi
 }
 
+# Written anew where the course has moved or got a folder; asking Python each time would cost a start 80 ms.
+name_folders() {
+  local file
+  file=$(echo "$root"/.venv/lib/python*/site-packages/mlir-course.pth)
+  if [[ ! $file -nt $root || ! $file -nt $root/chapters.py || ! $file -nt $root/scripts/path_file.py ]] ||
+    ! grep -qF "$root/build/" "$file"; then
+    "$python" "$root/scripts/path_file.py"
+  fi
+}
+
 # --- Main ---------------------------------------------------------------------------
 
 mkdir -p "$root/build"
@@ -294,7 +304,7 @@ fi
 make_venv
 install_python_packages
 if [[ $level != lint ]]; then
-  "$python" "$root/scripts/path_file.py"
+  name_folders
   if [[ ${2:-} != --no-build ]]; then
     build_chapters
   fi
